@@ -1,0 +1,138 @@
+"""What a configuration says, as values, whichever file it came from. Reading and checking the files is the readers' work.
+
+Every field's meaning and default stand here once; the reference page is generated from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from callsheet.model import RetryPolicy
+
+
+class Secret:
+    """A value that never shows: ``str``, ``repr``, ``format`` and pickling give stars. ``reveal()`` is the one way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself; only for the call that needs it."""
+        return self._value
+
+    def __str__(self) -> str:
+        return "***"
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret can't be pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """One site and how it is read."""
+
+    name: str
+    url: str
+    script: str
+    key: Secret
+    plugins: tuple[Path, ...]
+    proxy: str | None = None
+    poll: float = 5.0
+    """Seconds between two polls of the event log, when the last one was not full."""
+    page: int = 500
+    """Events per request."""
+    gaps: Literal["eager", "strict"] = "eager"
+    """``strict``: events behind a missing id wait for it, or for the end of its window."""
+    gap_window: float = 300.0
+    """Seconds of answered time for which a missing id is waited for."""
+    use_session_uuid: bool = False
+    """Hand the event's session_uuid to the connection of legacy callbacks, so that the web page of the user updates at once."""
+    retry_sleep: float = 60.0
+    """The longest wait, in seconds, between two tries while the site doesn't answer."""
+    retries: int = 5
+    """After how many failed tries in a row an error, not a warning, is logged."""
+    timeout: float = 60.0
+    """Seconds after which a silent site counts as not answering."""
+    most_waiting: int = 5000
+    """A plugin with more open deliveries than this is not routed further until it has caught up; its position waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Where log lines go. ``mode`` and file names as in shotgunEvents."""
+
+    level: int = 20
+    mode: Literal[0, 1] = 0
+    """0: one file for all. 1: one for the engine, and ``plugin.<name>`` for each plugin, in the same folder."""
+    path: Path | None = None
+    file: str | None = None
+    """None: no log file, only stderr."""
+    timing: bool = False
+    """Write ``<file>.timing``: a line per callback that ran, with its duration and delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Mail for log records of level ERROR and above."""
+
+    server: str
+    sender: str
+    to: tuple[str, ...]
+    subject: str
+    port: int = 25
+    username: str | None = None
+    password: Secret | None = None
+    tls: bool = False
+    fold: float = 60.0
+    """Seconds for which further mails of the same error are folded into one, with a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """What the configuration says of one plugin by name."""
+
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration."""
+
+    source: Path
+    """The file it was read from."""
+    state: Path
+    """The folder of ledger, agent archives and plugin output; created with mode 0700."""
+    sites: tuple[SiteSettings, ...]
+    log: LogSettings = field(default_factory=LogSettings)
+    mail: MailSettings | None = None
+    legacy: bool = False
+    """The source is a shotgunEventDaemon.conf."""
+    pid_file: Path | None = None
+    """Written at start; the daemon stops when it is removed."""
+    id_file: Path | None = None
+    """An id file of shotgunEvents to import once, when the ledger knows nothing yet."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """For new-style callbacks that name no policy of their own."""
+    timeout: float | None = None
+    """Seconds that a callback may run, where neither it nor its plugin says otherwise. None: as long as it likes."""
+    plugins: dict[str, PluginSettings] = field(default_factory=dict)
+    workers: int = 32
+    """Worker processes at once, at most."""
+    history: float = 14 * 86400.0
+    """Seconds for which finished deliveries are kept."""
+    grace: float = 30.0
+    """Seconds given to running callbacks at SIGTERM."""
+    python: str | None = None
+    """The interpreter of workers; None: the daemon's own."""

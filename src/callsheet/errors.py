@@ -1,0 +1,31 @@
+"""Everything Callsheet raises on purpose. Messages say what happened, to what, and what to do next."""
+
+from __future__ import annotations
+
+
+class CallsheetError(Exception):
+    """Base of all errors that a user may meet; the command line prints it without a traceback and exits 2."""
+
+
+class ConfigError(CallsheetError):
+    """The configuration can't be used. ``problems`` holds one ready-to-print line per mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class StateError(CallsheetError):
+    """The ledger, the state folder or an id file to import can't be used."""
+
+
+class SiteError(CallsheetError):
+    """A site did not answer, or answered with an error. Usually passes; the daemon tries again."""
+
+
+class SiteRefused(SiteError):
+    """The site answered and said no: a wrong script name or key, or no permission. Trying again will not help."""
+
+
+class ProtocolError(CallsheetError):
+    """A worker and the daemon do not understand each other."""

@@ -1,0 +1,409 @@
+"""The words of Callsheet as values. No behaviour beyond what a value knows about itself; no I/O, no clock.
+
+Times are seconds since the epoch (float), durations are seconds, event times on the wire stay the strings that the site sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+EVERY_TYPE = "*"
+"""The key of a Filter that stands for every event type; where it is present, no other key counts."""
+
+
+class PluginKey(NamedTuple):
+    """A plugin's identity, the same after a restart."""
+
+    site: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.site}/{self.name}"
+
+
+class CallbackKey(NamedTuple):
+    """A callback's identity: ``name`` is the function's (an instance's class), plus ``#2``, ``#3``… among equals."""
+
+    plugin: PluginKey
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.plugin.name}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One EventLogEntry as the site sent it: JSON types only, times as ``2026-11-22T03:40:10Z``."""
+
+    site: str
+    data: Mapping[str, Any]
+
+    @property
+    def id(self) -> int:
+        """The event's id; grows with the log, though not always in the order of arrival."""
+        return int(self.data["id"])
+
+    @property
+    def type(self) -> str:
+        """The event type, such as ``Shotgun_Task_Change``."""
+        return str(self.data["event_type"])
+
+    @cached_property
+    def payload(self) -> str:
+        """The event as JSON text: what the ledger keeps and the worker gets."""
+        return json.dumps(self.data, separators=(",", ":"))
+
+
+class Rule(StrEnum):
+    """How a filter decides on ``attribute_name``."""
+
+    ANY = "any"  # whatever it is, also none
+    AMONG = "among"  # one of `values`
+    WITHIN = "within"  # a substring of `text`: what a string as matchEvents value means in shotgunEvents
+    ASK = "ask"  # only the plugin's own object can tell: the worker asks it just before the call
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRule:
+    """Which attribute names one event type is wanted with."""
+
+    rule: Rule
+    values: frozenset[str] = frozenset()
+    text: str = ""
+
+
+Filter = Mapping[str, AttributeRule]
+"""Event type (or EVERY_TYPE) → rule. An empty Filter wants nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed delivery is tried again.
+
+    ``attempts`` counts all tries, the first included. The n-th wait is ``min(first * factor ** (n - 1), longest)`` seconds,
+    spread by ``jitter`` (0.2: 20 % either way). No further try once the event is older than ``max_age`` seconds (None: no limit).
+    ``crashes``: how many times a delivery may take its worker down before that counts as its failure for good.
+    """
+
+    attempts: int = 5
+    first: float = 1.0
+    factor: float = 4.0
+    longest: float = 900.0
+    jitter: float = 0.2
+    max_age: float | None = None
+    crashes: int = 3
+
+
+OnDead = Literal["continue", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One registered function, as its worker described it."""
+
+    key: CallbackKey
+    ordinal: int
+    """Place in the plugin's registration order: the order of callbacks of one event within a lane."""
+    filter: Filter
+    lane: str = "entity"
+    """``plugin``, ``project``, ``entity``, ``none``, or a path into the event such as ``meta.entity_id`` (several joined by ``,``)."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    on_dead: OnDead = "continue"
+    timeout: float | None = None
+    slots: int = 1
+    fields: tuple[str, ...] = ()
+    where: bool = False
+    toolkit: bool = False
+    legacy: bool = False
+
+
+class PluginState(StrEnum):
+    """LOADING: its worker starts. READY: described, gets events. BROKEN: can't be described; keeps its place. GONE: its file is away."""
+
+    LOADING = "loading"
+    READY = "ready"
+    BROKEN = "broken"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFile:
+    """A plugin as found on disk. ``generation`` grows by one with each (re)load in this daemon's life."""
+
+    key: PluginKey
+    path: str
+    ordinal: int
+    mtime: float
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a worker says of its plugin once it has registered it, or why it can't (``problem``, with ``where`` it went wrong)."""
+
+    plugin: PluginKey
+    generation: int
+    callbacks: tuple[Callback, ...] = ()
+    problem: str | None = None
+    where: str = ""
+    level: str = "ERROR"
+    logger: str = ""
+    pid: int = 0
+    python: str = ""
+
+
+class State(IntEnum):
+    """States of a delivery. Those below DONE are open: they keep their place in their lane."""
+
+    WAITING = 0
+    RUNNING = 1
+    RETRYING = 2
+    HELD = 3
+    DONE = 4
+    DEAD = 5
+    SKIPPED = 6
+
+    @property
+    def word(self) -> str:
+        """The state as users see it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """One event for one callback, before it is recorded. ``lane`` is the lane's key within the plugin."""
+
+    callback: CallbackKey
+    ordinal: int
+    event: Event
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A recorded delivery, handed out to be run. ``attempts`` and ``crashes`` count those already behind it."""
+
+    id: int
+    callback: CallbackKey
+    event_id: int
+    payload: str
+    attempts: int = 0
+    crashes: int = 0
+    recorded_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive deliveries of one lane, handed out together. ``id`` is unique in the life of the ledger's lane claim."""
+
+    id: int
+    plugin: PluginKey
+    lane: str
+    deliveries: tuple[Delivery, ...]
+
+
+class Verdict(StrEnum):
+    """What the worker (or, for the last two, the executor on its behalf) says of one attempt."""
+
+    OK = "ok"
+    FAILED = "failed"
+    RETRY = "retry"  # the callback raised Retry(after=)
+    SKIP = "skip"  # the callback raised Skip, or a filter only Python could decide said no
+    GIVE_UP = "give_up"  # the callback raised GiveUp
+    CRASHED = "crashed"  # the worker died during it
+    TIMEOUT = "timeout"  # the worker was killed past the callback's deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: the exception's type name and text, its traceback, and locals as text, secrets cut out."""
+
+    kind: str
+    text: str
+    traceback: str = ""
+    locals: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself."""
+
+    run_id: int
+    delivery_id: int
+    verdict: Verdict
+    started: float
+    ended: float
+    failure: Failure | None = None
+    after: float | None = None
+    logged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Nothing more comes of this run: all is reported, or what is not was not begun and is to be handed out again."""
+
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided: the delivery's next state; for RETRYING, ``due`` is when."""
+
+    delivery_id: int
+    state: State
+    attempts: int
+    crashes: int
+    started: float
+    ended: float
+    due: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Ids from ``first`` to ``last`` (both included) not seen yet, waited for until the site's clock says ``until``.
+
+    The site's clock counts only time in which the site answered. ``plugin``: a gap of that plugin alone (imported from an id file);
+    None: of every plugin that has passed it.
+    """
+
+    first: int
+    last: int
+    until: float
+    plugin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """Where the reading of a site stands. ``cursor`` None: never read.
+
+    ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those that stand at it.
+    """
+
+    site: str
+    cursor: int | None = None
+    clock: float = 0.0
+    gaps: tuple[Gap, ...] = ()
+    positions: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are."""
+
+    site: str
+    deliveries: tuple[NewDelivery, ...] = ()
+    cursor: int | None = None
+    clock: float | None = None
+    gaps: tuple[Gap, ...] | None = None
+    positions: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described."""
+
+    key: PluginKey
+    path: str
+    ordinal: int
+    state: PluginState
+    mtime: float
+    position: int | None
+    waiting: int
+    held: int
+    problem: str = ""
+    callbacks: tuple[Callback, ...] = ()
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as operators see it."""
+
+    id: int
+    site: str
+    plugin: str
+    callback: str
+    event_id: int
+    event_type: str
+    lane: str
+    state: State
+    attempts: int
+    recorded_at: float
+    started_at: float | None
+    finished_at: float | None
+    due: float | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries to list; all given conditions hold at once. ``failures``: with traceback and locals of the last failure."""
+
+    states: tuple[State, ...] = ()
+    site: str | None = None
+    plugin: str | None = None
+    lane: str | None = None
+    event_id: int | None = None
+    ids: tuple[int, ...] = ()
+    since: float | None = None
+    limit: int = 100
+    failures: bool = False
+
+
+class Verb(StrEnum):
+    """What an operator may do to deliveries."""
+
+    RETRY = "retry"  # dead, held, retrying or skipped → waiting, now
+    SKIP = "skip"  # open → skipped
+    RELEASE = "release"  # a plugin's held lanes go on from where they stand
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operator's command, recorded with who, when and why."""
+
+    verb: Verb
+    who: str
+    why: str = ""
+    query: DeliveryQuery = field(default_factory=DeliveryQuery)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHealth:
+    """What `status` shows of a site. ``error`` is None while it answers."""
+
+    site: str
+    url: str
+    newest: int | None
+    answered_at: float | None
+    error: str | None = None
+    error_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Written by a running daemon about once a second; old means that it hangs or died."""
+
+    pid: int
+    started_at: float
+    at: float
+    version: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state."""
+
+    heartbeat: Heartbeat | None
+    health: tuple[SiteHealth, ...]
+    sites: tuple[SiteState, ...]
+    plugins: tuple[PluginRecord, ...]
+    states: Mapping[State, int]
+    oldest_waiting: float | None

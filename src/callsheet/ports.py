@@ -1,0 +1,145 @@
+"""The three ports. Adapters implement them; services know nothing else of the outside.
+
+One contract suite per port (``tests/contracts``); every adapter passes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from callsheet.model import (
+    DeliveryQuery,
+    DeliveryRow,
+    Event,
+    Gap,
+    Heartbeat,
+    Intake,
+    Manifest,
+    Operation,
+    Outcome,
+    Overview,
+    PluginFile,
+    PluginKey,
+    PluginRecord,
+    PluginState,
+    Report,
+    Run,
+    RunEnded,
+    SiteHealth,
+    SiteState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in ascending id order; ``full`` when there may be more behind the last."""
+
+    events: tuple[Event, ...]
+    full: bool
+
+
+class EventLog(Protocol):
+    """The event log of one site. Both methods raise SiteError when it doesn't answer and SiteRefused when it says no."""
+
+    def newest_id(self) -> int:
+        """The id of the newest event; 0 when the log is empty."""
+
+    def read(self, after: int, limit: int, *, until: int | None = None, missing: Sequence[Gap] = ()) -> Page:
+        """Up to ``limit`` events with ``after < id`` (and ``id <= until``), and those of ``missing`` that have appeared.
+
+        One request. Events of ``missing`` come in addition to the page: they never make it full, unless they alone fill it.
+        """
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+class Ledger(Protocol):
+    """The durable record. Every method is one transaction; when it returns, its effect survives a kill.
+
+    Methods may be called from any thread. Times are given by the caller.
+    """
+
+    def site(self, site: str) -> SiteState:
+        """Where the reading of ``site`` stands; a fresh SiteState for one never seen."""
+
+    def record(self, intake: Intake, now: float) -> int:
+        """Steps 1-4 of an event: add deliveries, move cursor, positions and gaps. Returns how many deliveries were new.
+
+        A delivery that exists already (same callback and event) is left as it is. A new delivery joins its lane in the order of
+        (event id, ordinal), but never ahead of one that is handed out.
+        """
+
+    def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
+        """Upsert plugins with that state. A plugin never seen before stands at its site's cursor (position None)."""
+
+    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Mapping[str, int]:
+        """Keep the manifest of a (re)loaded plugin, READY or BROKEN. If READY: its held lanes are released, and open deliveries
+        of callbacks it no longer has are skipped. Returns how many were skipped, by callback name.
+        """
+
+    def plugins(self, site: str | None = None) -> list[PluginRecord]:
+        """All known plugins, in path and name order."""
+
+    def claim(self, free: Mapping[PluginKey, int], most: int, owner: str, now: float) -> tuple[list[Run], float | None]:
+        """Hand out runs of up to ``most`` deliveries: at most ``free[plugin]`` lanes of each plugin, those ready longest first.
+
+        Also returns when the next lane of these plugins comes due, if that is later than ``now`` (None: nothing is scheduled).
+        A lane is handed out to one owner at a time, until its run is settled as ended.
+        """
+
+    def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
+        """Record outcomes; give back the lanes of the runs in ``ended``. A lane goes on at its first open delivery: at once, or when
+        that is due if RETRYING; it stands still while that is HELD. Unreported deliveries of an ended run wait again, uncounted.
+        """
+
+    def recover(self, owner: str, now: float) -> int:
+        """At start: give back all lanes that an earlier owner had. Returns how many deliveries wait again."""
+
+    def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:
+        """Carry out an operator's command, record it, and return the deliveries it changed, as they are now."""
+
+    def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """Deliveries that the query wants, newest first."""
+
+    def overview(self) -> Overview:
+        """All that `status` shows, in one consistent read."""
+
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
+        """Say that the daemon lives, and how its sites are."""
+
+    def prune(self, before: float) -> tuple[int, int]:
+        """Forget deliveries finished before that time, and events no delivery refers to. Returns how many of each."""
+
+    def close(self) -> None:
+        """Close; further calls are errors."""
+
+
+Message = Manifest | Report | RunEnded
+
+
+class Executor(Protocol):
+    """Runs plugins somewhere else. Methods may be called from any thread; none of them waits for a plugin."""
+
+    def load(self, plugin: PluginFile) -> None:
+        """Start (or start anew) the plugin's worker; its Manifest comes through ``collect``. The old worker finishes what it runs."""
+
+    def unload(self, plugin: PluginKey) -> None:
+        """Let the plugin's worker finish what it runs, and end it."""
+
+    def free(self) -> Mapping[PluginKey, int]:
+        """How many more runs each ready plugin can take now. Plugins that are loading, broken or full are absent."""
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Run these. Each brings reports, then one RunEnded, through ``collect``; also if its worker is away by now."""
+
+    def collect(self, timeout: float) -> list[Message]:
+        """All that came in since the last call, in order per worker; waits up to ``timeout`` seconds for the first, or for ``wake``."""
+
+    def wake(self) -> None:
+        """End a waiting ``collect`` early."""
+
+    def close(self, grace: float) -> None:
+        """Let running deliveries finish for up to ``grace`` seconds, then end all workers. What came in can still be collected."""

@@ -1,0 +1,155 @@
+"""Named signals. The logic says what happened; log lines, mail, the live view and tests are listeners.
+
+``emit("delivery.settled", …)`` costs a dict look-up where nobody listens. Listeners run in the emitting thread and must not block;
+one that raises is dropped and said on stderr, since a broken log must not stop deliveries.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+SIGNALS: dict[str, str] = {
+    "daemon.started": "version, api_version, pid, config, state",
+    "daemon.stopping": "reason",
+    "daemon.stopped": "seconds",
+    "service.failed": "service, error (traceback text): a loop met an unexpected error and goes on",
+    "state.imported": "site, source, plugins (name → last id)",
+    "site.newest": "site, event_id: where a site without state begins",
+    "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
+    "site.recovered": "site, seconds (of outage)",
+    "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
+    "events.routed": "site, events, deliveries",
+    "gap.opened": "site, first, last",
+    "gap.filled": "site, event_id, plugin (None: every plugin that had passed it)",
+    "gap.expired": "site, first, last, plugin",
+    "gap.ignored": "site, first, last: older than the window when first missed",
+    "plugin.loading": "site, plugin, path",
+    "plugin.reloading": "site, plugin, path",
+    "plugin.ready": "site, plugin, path, callbacks (names), pid, python",
+    "plugin.broken": "site, plugin, path, where (import|register|describe), problem, level (ERROR|CRITICAL), logger",
+    "plugin.gone": "site, plugin, path, position",
+    "plugin.behind": "site, plugin, position, why (broken|full|loading|imported)",
+    "plugin.joined": "site, plugin, position",
+    "plugin.orphans": "site, plugin, callback, count: waiting deliveries skipped since their callback is gone",
+    "plugin.record": "site, plugin, record (a log record as the worker sent it)",
+    "plugin.output": "site, plugin, stream, text: a line the plugin printed",
+    "plugin.emails": "site, plugin, emails (True|False|list): whom the plugin wants mails to go to",
+    "worker.started": "site, plugin, pid",
+    "worker.lost": "site, plugin, pid, how (exit code or signal, in words), delivery_id or None",
+    "worker.retired": "site, plugin, pid, why",
+    "delivery.settled": (
+        "site, plugin, callback, event_id, delivery_id, state, attempts, started, ended, created_at, error (bool), due, legacy"
+    ),
+    "delivery.failed": "site, plugin, callback, event_id, delivery_id, attempt, state, failure, due, legacy, logged",
+    "lane.held": "site, plugin, lane, event_id, callback, why",
+    "lane.released": "site, plugin, count, why",
+    "upkeep.pruned": "deliveries, events",
+    "mail.failed": "server, error, waiting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that happened: its name (a key of SIGNALS), when (epoch seconds), and the facts named there."""
+
+    name: str
+    facts: dict[str, Any]
+    at: float = field(default_factory=time.time)
+
+
+Listener = Callable[[Signal], None]
+
+_lock = threading.Lock()
+_listeners: dict[str, tuple[Listener, ...]] = {}
+
+
+def emit(name: str, **facts: Any) -> None:  # noqa: ANN401 - facts are whatever SIGNALS says for that name
+    """Tell all listeners of ``name`` and of ``"*"``. Raises KeyError for a name that SIGNALS does not know."""
+    if name not in SIGNALS:
+        raise KeyError(name)
+    listeners = _listeners.get(name, ()) + _listeners.get("*", ())
+    if not listeners:
+        return
+    signal = Signal(name, facts)
+    for listener in listeners:
+        try:
+            listener(signal)
+        except Exception:  # noqa: BLE001 - whatever a listener raises, deliveries go on
+            unsubscribe(listener)
+            sys.stderr.write(f"callsheet: a listener of {name} failed and was dropped:\n{traceback.format_exc()}")
+
+
+def listening(name: str) -> bool:
+    """Whether anybody would hear ``name``; lets hot paths skip gathering facts."""
+    return name in _listeners or "*" in _listeners
+
+
+def subscribe(listener: Listener, *names: str) -> None:
+    """Call ``listener`` for each of ``names`` (none: for every signal)."""
+    with _lock:
+        for name in names or ("*",):
+            if name != "*" and name not in SIGNALS:
+                raise KeyError(name)
+            _listeners[name] = (*_listeners.get(name, ()), listener)
+
+
+def unsubscribe(listener: Listener) -> None:
+    """Stop calling ``listener`` for whatever it was subscribed to."""
+    with _lock:
+        for name, listeners in list(_listeners.items()):
+            left = tuple(one for one in listeners if one != listener)
+            if left:
+                _listeners[name] = left
+            else:
+                del _listeners[name]
+
+
+class Recorder:
+    """Keeps signals and lets a test wait for one: ``recorder.wait_for("plugin.ready", plugin="a")``."""
+
+    def __init__(self) -> None:
+        self._arrived = threading.Condition(threading.RLock())
+        self.signals: list[Signal] = []
+
+    def __call__(self, signal: Signal) -> None:
+        with self._arrived:
+            self.signals.append(signal)
+            self._arrived.notify_all()
+
+    def named(self, name: str, **facts: Any) -> list[Signal]:  # noqa: ANN401 - as emit
+        """All kept signals of that name whose facts include ``facts``."""
+        with self._arrived:
+            kept = list(self.signals)
+        return [one for one in kept if one.name == name and all(one.facts.get(k) == v for k, v in facts.items())]
+
+    def wait_for(self, name: str, *, timeout: float = 30.0, count: int = 1, **facts: Any) -> Signal:  # noqa: ANN401 - as emit
+        """The ``count``-th such signal, kept or to come; TimeoutError after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._arrived:
+            while True:
+                found = self.named(name, **facts)
+                if len(found) >= count:
+                    return found[count - 1]
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    seen = sorted({one.name for one in self.signals})
+                    raise TimeoutError(f"no {name} with {facts} within {timeout} s; seen: {', '.join(seen)}")
+                self._arrived.wait(left)
+
+
+@contextmanager
+def recording(*names: str) -> Iterator[Recorder]:
+    """Record the named signals (none: all) for as long as the block runs."""
+    recorder = Recorder()
+    subscribe(recorder, *names)
+    try:
+        yield recorder
+    finally:
+        unsubscribe(recorder)
