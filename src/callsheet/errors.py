@@ -23,7 +23,7 @@ class SiteError(CallsheetError):
     """A site did not answer, or answered with an error. Usually passes; the daemon tries again."""
 
 
-class SiteRefused(SiteError):
+class SiteRefusedError(SiteError):
     """The site answered and said no: a wrong script name or key, or no permission. Trying again will not help."""
 
 

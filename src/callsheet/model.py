@@ -86,7 +86,7 @@ class RetryPolicy:
     """When a failed delivery is tried again.
 
     ``attempts`` counts all tries, the first included. The n-th wait is ``min(first * factor ** (n - 1), longest)`` seconds,
-    spread by ``jitter`` (0.2: 20 % either way). No further try once the event is older than ``max_age`` seconds (None: no limit).
+    spread by ``jitter`` (0.2: 20 % either way). No further try once the delivery is older than ``max_age`` seconds (None: no limit).
     ``crashes``: how many times a delivery may take its worker down before that counts as its failure for good.
     """
 
@@ -111,7 +111,7 @@ class Callback:
     """Place in the plugin's registration order: the order of callbacks of one event within a lane."""
     filter: Filter
     lane: str = "entity"
-    """``plugin``, ``project``, ``entity``, ``none``, or a path into the event such as ``meta.entity_id`` (several joined by ``,``)."""
+    """``plugin``, ``project``, ``entity``, ``none``, or a path into the event: ``meta.entity_id`` (several joined by ``,``)."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     on_dead: OnDead = "continue"
     timeout: float | None = None
@@ -123,7 +123,7 @@ class Callback:
 
 
 class PluginState(StrEnum):
-    """LOADING: its worker starts. READY: described, gets events. BROKEN: can't be described; keeps its place. GONE: its file is away."""
+    """LOADING: its worker starts. READY: described, gets events. BROKEN: can't be described, keeps its place. GONE: no file."""
 
     LOADING = "loading"
     READY = "ready"
@@ -282,7 +282,8 @@ class Gap:
 class SiteState:
     """Where the reading of a site stands. ``cursor`` None: never read.
 
-    ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those that stand at it.
+    ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
+    ``waiting``: plugin name → how many open deliveries it has.
     """
 
     site: str
@@ -290,6 +291,7 @@ class SiteState:
     clock: float = 0.0
     gaps: tuple[Gap, ...] = ()
     positions: Mapping[str, int | None] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Page:
 
 
 class EventLog(Protocol):
-    """The event log of one site. Both methods raise SiteError when it doesn't answer and SiteRefused when it says no."""
+    """The event log of one site. Both methods raise SiteError when it doesn't answer and SiteRefusedError when it says no."""
 
     def newest_id(self) -> int:
         """The id of the newest event; 0 when the log is empty."""
@@ -91,8 +91,9 @@ class Ledger(Protocol):
         """
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
-        """Record outcomes; give back the lanes of the runs in ``ended``. A lane goes on at its first open delivery: at once, or when
-        that is due if RETRYING; it stands still while that is HELD. Unreported deliveries of an ended run wait again, uncounted.
+        """Record outcomes; give back the lanes of the runs in ``ended``. A lane goes on at its first open delivery: at once, or
+        when that is due if RETRYING; it stands still while that is HELD. Unreported deliveries of an ended run wait again,
+        uncounted.
         """
 
     def recover(self, owner: str, now: float) -> int:
@@ -124,7 +125,7 @@ class Executor(Protocol):
     """Runs plugins somewhere else. Methods may be called from any thread; none of them waits for a plugin."""
 
     def load(self, plugin: PluginFile) -> None:
-        """Start (or start anew) the plugin's worker; its Manifest comes through ``collect``. The old worker finishes what it runs."""
+        """Start (or start anew) the plugin's worker; its Manifest comes through ``collect``. The old one finishes what it runs."""
 
     def unload(self, plugin: PluginKey) -> None:
         """Let the plugin's worker finish what it runs, and end it."""
@@ -136,7 +137,7 @@ class Executor(Protocol):
         """Run these. Each brings reports, then one RunEnded, through ``collect``; also if its worker is away by now."""
 
     def collect(self, timeout: float) -> list[Message]:
-        """All that came in since the last call, in order per worker; waits up to ``timeout`` seconds for the first, or for ``wake``."""
+        """All that came in since the last call, in order per worker; waits up to ``timeout`` seconds for it, or for ``wake``."""
 
     def wake(self) -> None:
         """End a waiting ``collect`` early."""

@@ -19,7 +19,7 @@ SIGNALS: dict[str, str] = {
     "daemon.started": "version, api_version, pid, config, state",
     "daemon.stopping": "reason",
     "daemon.stopped": "seconds",
-    "service.failed": "service, error (traceback text): a loop met an unexpected error and goes on",
+    "service.failed": "service, error (traceback text), retry_in (seconds): a loop met an unexpected error and goes on",
     "state.imported": "site, source, plugins (name → last id)",
     "site.newest": "site, event_id: where a site without state begins",
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
@@ -70,7 +70,7 @@ _lock = threading.Lock()
 _listeners: dict[str, tuple[Listener, ...]] = {}
 
 
-def emit(name: str, **facts: Any) -> None:  # noqa: ANN401 - facts are whatever SIGNALS says for that name
+def emit(name: str, **facts: Any) -> None:
     """Tell all listeners of ``name`` and of ``"*"``. Raises KeyError for a name that SIGNALS does not know."""
     if name not in SIGNALS:
         raise KeyError(name)
@@ -119,17 +119,18 @@ class Recorder:
         self.signals: list[Signal] = []
 
     def __call__(self, signal: Signal) -> None:
+        """Keep the signal and wake those who wait."""
         with self._arrived:
             self.signals.append(signal)
             self._arrived.notify_all()
 
-    def named(self, name: str, **facts: Any) -> list[Signal]:  # noqa: ANN401 - as emit
+    def named(self, name: str, **facts: Any) -> list[Signal]:
         """All kept signals of that name whose facts include ``facts``."""
         with self._arrived:
             kept = list(self.signals)
         return [one for one in kept if one.name == name and all(one.facts.get(k) == v for k, v in facts.items())]
 
-    def wait_for(self, name: str, *, timeout: float = 30.0, count: int = 1, **facts: Any) -> Signal:  # noqa: ANN401 - as emit
+    def wait_for(self, name: str, *, timeout: float = 30.0, count: int = 1, **facts: Any) -> Signal:
         """The ``count``-th such signal, kept or to come; TimeoutError after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         with self._arrived:

@@ -1,0 +1,1 @@
+"""The event log of a site: adapters of the EventLog port."""

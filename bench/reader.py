@@ -1,0 +1,25 @@
+"""What merely reading the log costs with the vendor's client, in the pages that the daemons ask for. Prints the seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import shotgun_api3
+
+FIELDS = ["id", "event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at"]
+
+
+def main() -> None:
+    """``python -m bench.reader URL SCRIPT KEY AFTER LAST``."""
+    url, script, key, after, last = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+    site = shotgun_api3.Shotgun(url, script, key)
+    began = time.perf_counter()
+    while after < last:
+        order = [{"column": "id", "direction": "asc"}]
+        after = site.find("EventLogEntry", [["id", "greater_than", after]], FIELDS, order, limit=500)[-1]["id"]
+    print(time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""``callsheet run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+from shotgun_api3.shotgun import __version__ as api_version
+
+from callsheet import logs
+from callsheet.cli import TROUBLE
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import config_argument, find_config, open_ledger
+from callsheet.cli.trouble import troubles
+from callsheet.config import load
+from callsheet.daemon import Daemon
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet run studio.toml", "serve until SIGTERM or Ctrl-C"),
+        ("callsheet run /etc/shotgunEventDaemon.conf", "in the place of shotgunEvents, going on where it stopped"),
+        ("callsheet run studio.toml --drain", "handle all that is due, then end: 0 if all of it went well, 1 if not"),
+        ("callsheet run studio.toml --from 123456", "a first start that begins at that event instead of at the newest"),
+    )
+)
+@config_argument
+@click.option("--drain", is_flag=True, help="Handle all that the site shows now, and end.")
+@click.option("--from", "start_from", type=click.IntRange(min=1), metavar="ID", help="The first event of a first start.")
+def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
+    """Run the daemon in the foreground.
+
+    It starts while a site is down, too, and catches up when it returns. SIGTERM and Ctrl-C let running callbacks finish, for as
+    long as `grace` allows, and end with 0. Only one daemon runs on a state folder at a time.
+    """
+    path = find_config(config)
+    settings = load(path)
+    logging = logs.start(settings, foreground=True, api_version=api_version)
+    try:
+        daemon = Daemon(settings, drain=drain, start_from=start_from)
+        with _ended_by_signals(daemon):
+            daemon.run()
+    finally:
+        logging.close()
+    if not drain:
+        return 0
+    ledger = open_ledger(settings.state, path)
+    try:
+        found = troubles(ledger.overview(), str(path), time.time(), running=False)
+    finally:
+        ledger.close()
+    for trouble in found:
+        click.echo(f"{trouble.what}\n    {trouble.cure}", err=True)
+    return TROUBLE if found else 0
+
+
+@contextmanager
+def _ended_by_signals(daemon: Daemon) -> Iterator[None]:
+    """SIGTERM and Ctrl-C stop the daemon in order; a second Ctrl-C at once."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        daemon.stop(f"{signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,224 @@
+"""Builds the daemon out of its settings: the only place that knows which adapter serves which port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shotgun_api3.shotgun import __version__ as api_version
+
+from callsheet import telemetry
+from callsheet.config import legacy_sections
+from callsheet.config.settings import Settings, SiteSettings
+from callsheet.errors import StateError
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.local import LocalExecutor
+from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.legacy.importing import import_state
+from callsheet.model import Heartbeat, Intake
+from callsheet.ports import EventLog
+from callsheet.services.dispatch import Dispatch
+from callsheet.services.intake import IntakeService, Reading
+from callsheet.services.outage import Outage
+from callsheet.services.roster import Roster
+from callsheet.services.upkeep import Upkeep
+from callsheet.site.event_log import SiteEventLog
+from callsheet.site.read_ahead import ReadAhead
+from callsheet.version import __version__
+
+LEDGER = "ledger.db"
+"""The ledger's file in the state folder."""
+
+DRAIN_LOOK = 0.02
+"""Seconds between two looks at whether a drain has come to its end."""
+
+
+class Daemon:
+    """One daemon over one state folder. ``run`` blocks until ``stop`` is called, from a signal or another thread."""
+
+    def __init__(self, settings: Settings, *, drain: bool = False, start_from: int | None = None) -> None:
+        """``drain``: handle all that the sites show now, then end. ``start_from``: the first event id for sites never read."""
+        self._settings = settings
+        self._drain = drain
+        self._start_from = start_from
+        self._stopped = threading.Event()
+        self._reason = ""
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def stop(self, reason: str) -> None:
+        """Finish what is running, and end. Returns at once."""
+        self._reason = self._reason or reason
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Serve until stopped, or until all is drained. Raises StateError if the ledger can't be had."""
+        began = time.time()
+        self._settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ledger = SqliteLedger(self._settings.state / LEDGER)
+        try:
+            ledger.lock(self._owner)
+            self._refuse_start_from(ledger)
+            with _pid_file(self._settings.pid_file):
+                telemetry.emit(
+                    "daemon.started",
+                    version=__version__,
+                    api_version=api_version,
+                    pid=os.getpid(),
+                    config=str(self._settings.source),
+                    state=str(self._settings.state),
+                )
+                self._serve(ledger, began)
+        finally:
+            ledger.close()
+        telemetry.emit("daemon.stopped", seconds=time.time() - began)
+
+    def _serve(self, ledger: SqliteLedger, began: float) -> None:
+        ledger.recover(self._owner, time.time())
+        executor = LocalExecutor(
+            {site.name: _setup(self._settings, site) for site in self._settings.sites},
+            self._settings.state,
+        )
+        roster = Roster({site.name: site.plugins for site in self._settings.sites}, executor, ledger)
+        intakes: list[IntakeService] = []
+        dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room(intakes))
+        intakes += [self._intake(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
+        heartbeat = Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source))
+        upkeep = Upkeep(
+            ledger,
+            heartbeat,
+            lambda: [intake.health() for intake in intakes],
+            history=self._settings.history,
+            pid_file=self._settings.pid_file,
+            stop=self.stop,
+        )
+        services = [roster, dispatch, *intakes, upkeep]
+        for service in services:
+            service.start()
+        try:
+            self._wait(dispatch, intakes)
+        finally:
+            telemetry.emit("daemon.stopping", reason=self._reason)
+            for service in services:
+                service.stop()
+            executor.wake()
+            dispatch.join(self._settings.grace)
+            executor.close(self._settings.grace)
+            dispatch.finish()
+            for service in (roster, upkeep):
+                service.join(self._settings.grace)
+
+    def _wait(self, dispatch: Dispatch, intakes: list[IntakeService]) -> None:
+        if not self._drain:
+            self._stopped.wait()
+            return
+        while not self._stopped.wait(DRAIN_LOOK):
+            if _drained(dispatch, intakes, self._stopped):
+                self.stop("all that the site shows is handled")
+
+    def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
+        def connect() -> EventLog:
+            return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+
+        intake = IntakeService(
+            Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting),
+            ledger,
+            roster,
+            live=ReadAhead(connect),
+            past=ReadAhead(connect),
+            outage=Outage(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
+            recorded=recorded,
+            begin=lambda log: self._begin(site, log, ledger),
+        )
+        intake.draining = self._drain
+        return intake
+
+    def _begin(self, site: SiteSettings, log: EventLog, ledger: SqliteLedger) -> None:
+        """Record where a site never read before starts: as told, where shotgunEvents stopped, or at the newest event."""
+        if self._start_from is not None:
+            ledger.record(Intake(site.name, cursor=self._start_from - 1), time.time())
+            return
+        if self._settings.id_file is not None and self._settings.id_file.exists():
+            import_state(ledger, self._settings, log.newest_id, time.time())
+            if ledger.site(site.name).cursor is not None:
+                return
+        newest = log.newest_id()
+        ledger.record(Intake(site.name, cursor=newest), time.time())
+        telemetry.emit("site.newest", site=site.name, event_id=newest)
+
+    def _refuse_start_from(self, ledger: SqliteLedger) -> None:
+        if self._start_from is None:
+            return
+        for site in self._settings.sites:
+            cursor = ledger.site(site.name).cursor
+            if cursor is not None:
+                raise StateError(
+                    f"--from {self._start_from} is for a first start, and site {site.name} has been read up to event {cursor}. "
+                    f"Start without --from to go on there, or use another state folder than {self._settings.state}."
+                )
+
+
+def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
+    return WorkerSetup(
+        site=site.name,
+        url=site.url,
+        script=site.script,
+        key=site.key,
+        proxy=site.proxy,
+        use_session_uuid=site.use_session_uuid,
+        timeout=site.timeout,
+        level=settings.log.level,
+        argv0=str(Path(sys.argv[0]).resolve()),
+        config=legacy_sections(settings, site.name),
+        python=settings.python,
+        retry=settings.retry,
+        deadline=settings.timeout,
+        deadlines={name: plugin.timeout for name, plugin in settings.plugins.items() if plugin.timeout is not None},
+    )
+
+
+def _make_room(intakes: list[IntakeService]) -> None:
+    for intake in intakes:
+        if intake.crowded:
+            intake.wake()
+
+
+def _drained(dispatch: Dispatch, intakes: list[IntakeService], stopped: threading.Event) -> bool:
+    """Whether nothing is left to read or to run: once dispatch finds nothing, a whole step of each intake must find nothing too."""
+    if not _still(dispatch, intakes):
+        return False
+    before = [intake.steps for intake in intakes]
+    for intake in intakes:
+        intake.wake()
+    # Two steps: the first may have begun before dispatch was idle.
+    while any(intake.steps < steps + 2 for intake, steps in zip(intakes, before, strict=True)):
+        if stopped.wait(DRAIN_LOOK / 4) or not dispatch.idle:
+            return False
+        for intake in intakes:
+            intake.wake()
+    return _still(dispatch, intakes)
+
+
+def _still(dispatch: Dispatch, intakes: list[IntakeService]) -> bool:
+    return dispatch.idle and all(intake.caught_up for intake in intakes)
+
+
+@contextmanager
+def _pid_file(path: Path | None) -> Iterator[None]:
+    """The pid file while the daemon runs. An old one is overwritten: the ledger's lock tells whether a daemon is alive."""
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if path.read_text().strip() == str(os.getpid()):
+                path.unlink()

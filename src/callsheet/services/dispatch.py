@@ -1,0 +1,200 @@
+"""Steps 5 to 8 of an event's path: claim runs, have them run, decide, settle."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+
+from callsheet import telemetry
+from callsheet.model import (
+    Callback,
+    Delivery,
+    Manifest,
+    OnDead,
+    Outcome,
+    Report,
+    RetryPolicy,
+    Run,
+    RunEnded,
+    State,
+    Verdict,
+)
+from callsheet.policy import retries
+from callsheet.ports import Executor, Ledger
+from callsheet.services.roster import Roster
+from callsheet.services.service import Service
+
+GROUP = 0.01
+"""Seconds for which finished work may wait to be settled together: what is lost, and so run again, if the daemon is killed."""
+
+MOST_IN_GROUP = 500
+LOOK_EVERY = 0.5
+"""Seconds after which the ledger is asked for work even if nobody called: operators change it from outside."""
+
+
+class Dispatch(Service):
+    """Keeps workers busy with runs and the ledger up to date with what came of them."""
+
+    name = "dispatch"
+
+    def __init__(
+        self,
+        executor: Executor,
+        ledger: Ledger,
+        roster: Roster,
+        owner: str,
+        *,
+        settled: Callable[[], None] = lambda: None,
+        run_length: int = 500,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """``owner`` names this daemon in the ledger's lanes. ``settled`` is called whenever deliveries were finished."""
+        super().__init__()
+        self._settled = settled
+        self._executor = executor
+        self._ledger = ledger
+        self._roster = roster
+        self._owner = owner
+        self._run_length = run_length
+        self._clock = clock
+        self._chance = chance
+        self._running: dict[int, tuple[Run, dict[int, Delivery]]] = {}
+        self._outcomes: list[Outcome] = []
+        self._ended: list[int] = []
+        self._pending_since: float | None = None
+        self._look_at = 0.0
+        self._asked = True
+        self._exhausted = False
+
+    def wake(self) -> None:
+        """There may be new work in the ledger."""
+        self._asked = True
+        self._exhausted = False
+        super().wake()
+        self._executor.wake()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is running, and at the last look nothing was due, now or later, for any plugin that can run."""
+        return self._exhausted and not self._running
+
+    def step(self) -> float:
+        """Collect what came in, settle it in groups, hand out what is ready."""
+        for message in self._executor.collect(self._patience()):
+            self._take(message)
+        if self._due_to_settle():
+            self._settle()
+        if not self.stopping and (self._asked or self._clock() >= self._look_at):
+            self._claim()
+        return 0.0
+
+    def finish(self) -> None:
+        """Settle all that the executor still has to say; to be called once it is closed and the loop has ended."""
+        for message in self._executor.collect(0.0):
+            self._take(message)
+        self._settle()
+
+    def _patience(self) -> float:
+        if self._pending_since is not None:
+            return max(0.0, self._pending_since + GROUP - self._clock())
+        return 0.0 if self._asked else min(max(0.0, self._look_at - self._clock()), LOOK_EVERY)
+
+    def _take(self, message: Manifest | Report | RunEnded) -> None:
+        if isinstance(message, Manifest):
+            self._roster.described(message)
+            self._asked = True
+            return
+        if self._pending_since is None:
+            self._pending_since = self._clock()
+        if isinstance(message, RunEnded):
+            if self._running.pop(message.run_id, None) is not None:
+                self._ended.append(message.run_id)
+            return
+        run, deliveries = self._running.get(message.run_id, (None, {}))
+        delivery = deliveries.get(message.delivery_id)
+        if run is None or delivery is None:
+            return
+        self._outcomes.append(self._decide(run, delivery, message))
+
+    def _decide(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
+        callback = self._roster.callback(delivery.callback)
+        policy: RetryPolicy = callback.retry if callback else RetryPolicy()
+        on_dead: OnDead = callback.on_dead if callback else "continue"
+        outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance())
+        if report.verdict not in (Verdict.OK, Verdict.SKIP):
+            self._tell_failure(run, delivery, report, outcome, callback)
+        if telemetry.listening("delivery.settled"):
+            _tell_settled(run, delivery, outcome, callback)
+        return outcome
+
+    def _tell_failure(self, run: Run, delivery: Delivery, report: Report, outcome: Outcome, callback: Callback | None) -> None:
+        facts = {
+            "site": run.plugin.site,
+            "plugin": run.plugin.name,
+            "callback": delivery.callback.name,
+            "event_id": delivery.event_id,
+        }
+        telemetry.emit(
+            "delivery.failed",
+            **facts,
+            delivery_id=delivery.id,
+            attempt=outcome.attempts,
+            state=outcome.state.word,
+            failure=report.failure,
+            due=outcome.due,
+            legacy=callback.legacy if callback else False,
+            logged=report.logged,
+        )
+        if outcome.state is State.HELD:
+            why = report.failure.text if report.failure else report.verdict.value
+            telemetry.emit("lane.held", **facts, lane=run.lane, why=why)
+
+    def _due_to_settle(self) -> bool:
+        if self._pending_since is None:
+            return False
+        # A worker whose run has ended waits for the next one: settling gives its lane back, so it is not put off.
+        return bool(self._ended) or len(self._outcomes) >= MOST_IN_GROUP or self._clock() >= self._pending_since + GROUP
+
+    def _settle(self) -> None:
+        if self._outcomes or self._ended:
+            self._ledger.settle(self._outcomes, self._ended, self._clock())
+            self._settled()
+        self._outcomes, self._ended, self._pending_since = [], [], None
+        self._asked = True
+        self._exhausted = False
+
+    def _claim(self) -> None:
+        self._asked = False
+        now = self._clock()
+        self._look_at = now + LOOK_EVERY
+        free = self._executor.free()
+        runs, due = self._ledger.claim(free, self._run_length, self._owner, now)
+        if due is not None:
+            self._look_at = min(self._look_at, due)
+        self._exhausted = not runs and due is None and not self._asked and not self._roster.unserved(free)
+        for run in runs:
+            self._running[run.id] = (run, {delivery.id: delivery for delivery in run.deliveries})
+        if runs:
+            self._executor.submit(runs)
+
+
+def _tell_settled(run: Run, delivery: Delivery, outcome: Outcome, callback: Callback | None) -> None:
+    telemetry.emit(
+        "delivery.settled",
+        site=run.plugin.site,
+        plugin=run.plugin.name,
+        callback=delivery.callback.name,
+        event_id=delivery.event_id,
+        delivery_id=delivery.id,
+        state=outcome.state.word,
+        attempts=outcome.attempts,
+        started=outcome.started,
+        ended=outcome.ended,
+        created_at=json.loads(delivery.payload).get("created_at"),
+        error=outcome.failure is not None,
+        due=outcome.due,
+        legacy=callback.legacy if callback else False,
+    )

@@ -1,0 +1,204 @@
+"""Which plugins there are, and what they said of themselves. Watches the plugin folders; owns the manifests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from callsheet import telemetry
+from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey, PluginState
+from callsheet.plugins_on_disk import Discovery, discover
+from callsheet.ports import Executor, Ledger
+from callsheet.services.service import Service
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the plugin folders."""
+
+START_PATIENCE = 2.0
+"""At the daemon's start the reading waits for plugins to register, as long as one does within this many seconds of the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The plugins of a site that can be routed to, in order. A new ``version`` with every change."""
+
+    version: int = 0
+    callbacks: Mapping[str, tuple[Callback, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Known:
+    file: PluginFile
+    state: PluginState
+    callbacks: tuple[Callback, ...] = ()
+
+
+class Roster(Service):
+    """Loads plugins that are new, reloads those whose file is newer than when it was loaded, and keeps their manifests."""
+
+    name = "roster"
+
+    def __init__(
+        self,
+        folders: Mapping[str, Sequence[Path]],
+        executor: Executor,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self._folders = folders
+        self._executor = executor
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._known: dict[PluginKey, _Known] = {}
+        self._ready: dict[str, Ready] = {site: Ready() for site in folders}
+        self._callbacks: dict[CallbackKey, Callback] = {}
+        self._looked: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._progress = time.monotonic()
+
+    def step(self) -> float:
+        """Look at the folders of every site."""
+        for site, folders in self._folders.items():
+            with self._lock:
+                names = {one.file.path: key.name for key, one in self._known.items() if key.site == site}
+            if site not in self._looked:
+                names = {record.path: record.key.name for record in self._ledger.plugins(site)}
+            self._look(site, discover(site, folders, names))
+        return LOOK_EVERY
+
+    def described(self, manifest: Manifest) -> None:
+        """Take in what a worker said of its plugin. What comes from an older load than the last is stale, and dropped."""
+        with self._lock:
+            known = self._known.get(manifest.plugin)
+            if known is None or known.file.generation != manifest.generation:
+                return
+            orphans = self._ledger.describe(known.file, manifest, self._clock())
+            known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
+            known.callbacks = manifest.callbacks
+            self._progress = time.monotonic()
+            self._publish(manifest.plugin.site)
+        facts = {"site": manifest.plugin.site, "plugin": manifest.plugin.name, "path": known.file.path}
+        if manifest.problem is not None:
+            telemetry.emit(
+                "plugin.broken",
+                **facts,
+                where=manifest.where,
+                problem=manifest.problem,
+                level=manifest.level,
+                logger=manifest.logger,
+            )
+            return
+        names = [callback.key.name for callback in manifest.callbacks]
+        telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
+        for name, count in orphans.items():
+            telemetry.emit("plugin.orphans", **facts, callback=name, count=count)
+
+    def ready(self, site: str) -> Ready:
+        """The plugins of ``site`` that can be routed to now."""
+        return self._ready[site]
+
+    def callback(self, key: CallbackKey) -> Callback | None:
+        """The callback as last described; None if its plugin has no such callback any more."""
+        return self._callbacks.get(key)
+
+    def starting(self, site: str) -> bool:
+        """Whether the site's plugins are still registering for the first time, and getting on with it."""
+        with self._lock:
+            if site not in self._looked:
+                return True
+            loading = any(one.state is PluginState.LOADING for key, one in self._known.items() if key.site == site)
+            return loading and time.monotonic() - self._progress < START_PATIENCE
+
+    def unserved(self, free: Container[PluginKey]) -> bool:
+        """Whether any plugin is loading, or ready and not in ``free``: its deliveries may be due, and nobody runs them now."""
+        with self._lock:
+            if self._looked != set(self._folders):
+                return True
+            alive = ((key, one.state) for key, one in self._known.items())
+            return any(state is PluginState.LOADING or (state is PluginState.READY and key not in free) for key, state in alive)
+
+    def reload(self, key: PluginKey) -> None:
+        """Load the plugin anew, whether its file has changed or not."""
+        with self._lock:
+            self._load(self._known[key].file)
+
+    def _look(self, site: str, found: Discovery) -> None:
+        with self._lock:
+            present = {file.key for file in found.plugins}
+            if site not in self._looked:
+                self._first_look(site, present)
+            for file in found.plugins:
+                known = self._known.get(file.key)
+                if known is None or known.state is PluginState.GONE or file.mtime > known.file.mtime:
+                    self._load(file)
+                elif (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
+                    known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation)
+                    self._ledger.enrol([known.file], known.state, self._clock())
+                    self._publish(site)
+            missing = {str(folder) for folder in found.missing}
+            for key, known in self._known.items():
+                # A folder that is away (a mount, a network share) says nothing about the plugins in it: they keep running.
+                away = str(Path(known.file.path).parent) in missing
+                if key.site == site and key not in present and not away and known.state is not PluginState.GONE:
+                    self._lose(known)
+            self._looked.add(site)
+        for path, reason in found.left_out:
+            self._tell(site, str(path), reason)
+        for folder in found.missing:
+            self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
+
+    def _first_look(self, site: str, present: set[PluginKey]) -> None:
+        """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""
+        for record in self._ledger.plugins(site):
+            if record.key not in present and record.state is not PluginState.GONE:
+                file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
+                self._ledger.enrol([file], PluginState.GONE, self._clock())
+                telemetry.emit("plugin.gone", site=site, plugin=record.key.name, path=record.path, position=record.position)
+
+    def _load(self, file: PluginFile) -> None:
+        known = self._known.get(file.key)
+        again = known is not None and known.state is not PluginState.GONE
+        generation = known.file.generation + 1 if known else 1
+        file = replace(file, generation=generation)
+        self._known[file.key] = _Known(file, PluginState.LOADING)
+        self._ledger.enrol([file], PluginState.LOADING, self._clock())
+        name = "plugin.reloading" if again else "plugin.loading"
+        telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)
+        self._progress = time.monotonic()
+        self._publish(file.key.site)
+        self._executor.load(file)
+
+    def _lose(self, known: _Known) -> None:
+        known.state, known.callbacks = PluginState.GONE, ()
+        key = known.file.key
+        self._ledger.enrol([known.file], PluginState.GONE, self._clock())
+        self._executor.unload(key)
+        self._publish(key.site)
+        telemetry.emit("plugin.gone", site=key.site, plugin=key.name, path=known.file.path, position=None)
+
+    def _publish(self, site: str) -> None:
+        mine = sorted((one for key, one in self._known.items() if key.site == site), key=lambda one: one.file.ordinal)
+        ready = {one.file.key.name: one.callbacks for one in mine if one.state is PluginState.READY}
+        self._ready[site] = Ready(self._ready[site].version + 1, ready)
+        self._callbacks = {callback.key: callback for one in self._known.values() for callback in one.callbacks}
+
+    def _tell(self, site: str, path: str, reason: str) -> None:
+        if (path, reason) in self._told:
+            return
+        self._told.add((path, reason))
+        telemetry.emit(
+            "plugin.broken",
+            site=site,
+            plugin=Path(path).stem,
+            path=path,
+            where="find",
+            problem=f"{path}: {reason}",
+            level="WARNING",
+            logger="engine",
+        )

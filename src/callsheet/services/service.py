@@ -1,0 +1,65 @@
+"""What all services are: a thread with a loop around one ``step()``."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+from callsheet import telemetry
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds of pause after an unexpected error in a step; doubled while it goes on."""
+
+
+class Service:
+    """Calls ``step`` again and again, waiting as long as it says. An error in a step is told and the loop goes on."""
+
+    name = "service"
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def step(self) -> float:
+        """Do what is due now; returns the seconds until there may be more."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Run the loop in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let the next step begin at once."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begin no further step."""
+        self._stopping.set()
+        self._woken.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the loop to end; False if it is still in a step (a site that says nothing can hold one up)."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the loop has been asked to end."""
+        return self._stopping.is_set()
+
+    def _loop(self) -> None:
+        pause = FIRST_PAUSE
+        while not self.stopping:
+            self._woken.clear()
+            try:
+                delay = self.step()
+                pause = FIRST_PAUSE
+            except Exception:  # noqa: BLE001 - whatever it is, a daemon tells it and goes on: all state is in the ledger
+                telemetry.emit("service.failed", service=self.name, error=traceback.format_exc(), retry_in=pause)
+                delay, pause = pause, min(pause * 2, LONGEST_PAUSE)
+            if delay > 0:
+                self._woken.wait(delay)

@@ -1,0 +1,73 @@
+"""What is decided after an attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from callsheet.model import Delivery, Failure, Outcome, Report, RetryPolicy, State, Verdict
+from callsheet.policy import retries
+from tests.support.events import callback
+
+POLICY = RetryPolicy(attempts=3, first=10.0, factor=2.0, longest=15.0, jitter=0.2, crashes=3)
+
+
+def decide(verdict: Verdict, *, attempts: int = 0, crashes: int = 0, policy: RetryPolicy = POLICY, **more: object) -> Outcome:
+    delivery = Delivery(1, callback().key, 7, "{}", attempts, crashes, recorded_at=0.0)
+    report = Report(1, 1, verdict, 99.0, 100.0, Failure("E", "e"), after=more.pop("after", None))  # type: ignore[arg-type]  # a float
+    on_dead = "hold" if more.get("on_dead") == "hold" else "continue"
+    return retries.decide(report, delivery, policy, on_dead, chance=0.5)  # type: ignore[arg-type]  # one of the two
+
+
+def test_success_is_done() -> None:
+    assert (decide(Verdict.OK).state, decide(Verdict.OK).attempts) == (State.DONE, 1)
+
+
+def test_skip_is_skipped() -> None:
+    assert decide(Verdict.SKIP).state is State.SKIPPED
+
+
+@pytest.mark.parametrize(("attempts", "due"), [(0, 110.0), (1, 115.0)])
+def test_a_failure_is_tried_again_later_and_later(attempts: int, due: float) -> None:
+    outcome = decide(Verdict.FAILED, attempts=attempts)
+    assert (outcome.state, outcome.due, outcome.attempts) == (State.RETRYING, due, attempts + 1)
+
+
+def test_the_last_attempt_decides() -> None:
+    assert decide(Verdict.FAILED, attempts=2).state is State.DEAD
+    assert decide(Verdict.TIMEOUT, attempts=2, on_dead="hold").state is State.HELD
+
+
+def test_retry_says_itself_when() -> None:
+    assert decide(Verdict.RETRY, after=3.0).due == 103.0
+
+
+def test_giving_up_asks_for_no_further_try() -> None:
+    assert decide(Verdict.GIVE_UP).state is State.DEAD
+
+
+def test_age_ends_trying() -> None:
+    assert decide(Verdict.FAILED, policy=RetryPolicy(max_age=60.0)).state is State.DEAD
+
+
+def test_a_worker_that_dies_is_not_at_once_the_deliverys_fault() -> None:
+    first = decide(Verdict.CRASHED, on_dead="hold")
+    assert (first.state, first.due, first.attempts, first.crashes) == (State.RETRYING, 100.0, 0, 1)
+    third = decide(Verdict.CRASHED, crashes=2, on_dead="hold")
+    assert (third.state, third.attempts, third.crashes) == (State.HELD, 1, 3)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_jitter_spreads_the_wait_and_no_more(chance: float) -> None:
+    assert 8.0 <= retries.wait(POLICY, 1, chance) <= 12.0
+
+
+def test_thousands_of_attempts_do_not_overflow() -> None:
+    assert retries.wait(RetryPolicy(factor=10.0, longest=900.0, jitter=0), 5000, 0.5) == 900.0
+
+
+def test_the_lane_goes_on_without_asking_only_if_a_failure_would_be_final_and_harmless() -> None:
+    once, twice = RetryPolicy(attempts=1), RetryPolicy(attempts=2)
+    assert retries.goes_on(callback(retry=once), 0)
+    assert retries.goes_on(callback(retry=twice), 1)
+    assert not retries.goes_on(callback(retry=twice), 0)
+    assert not retries.goes_on(callback(retry=once, on_dead="hold"), 0)
