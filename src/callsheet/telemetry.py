@@ -20,12 +20,12 @@ SIGNALS: dict[str, str] = {
     "daemon.stopping": "reason",
     "daemon.stopped": "seconds",
     "service.failed": "service, error (traceback text), retry_in (seconds): a loop met an unexpected error and goes on",
-    "state.imported": "site, source, plugins (name → last id)",
+    "state.imported": "site, source, plugins (name → last id), problem (only where nothing could be imported)",
     "site.newest": "site, event_id: where a site without state begins",
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
     "site.recovered": "site, seconds (of outage)",
     "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
-    "events.routed": "site, events, deliveries",
+    "events.routed": "site, events, deliveries, plugins (name → new deliveries)",
     "gap.opened": "site, first, last",
     "gap.filled": "site, event_id, plugin (None: every plugin that had passed it)",
     "gap.expired": "site, first, last, plugin",
@@ -35,7 +35,7 @@ SIGNALS: dict[str, str] = {
     "plugin.ready": "site, plugin, path, callbacks (names), pid, python",
     "plugin.broken": "site, plugin, path, where (import|register|describe), problem, level (ERROR|CRITICAL), logger",
     "plugin.gone": "site, plugin, path, position",
-    "plugin.behind": "site, plugin, position, why (broken|full|loading|imported)",
+    "plugin.behind": "site, plugin, position, why (full|loading|broken|gone)",
     "plugin.joined": "site, plugin, position",
     "plugin.orphans": "site, plugin, callback, count: waiting deliveries skipped since their callback is gone",
     "plugin.record": "site, plugin, record (a log record as the worker sent it)",
@@ -45,9 +45,10 @@ SIGNALS: dict[str, str] = {
     "worker.lost": "site, plugin, pid, how (exit code or signal, in words), delivery_id or None",
     "worker.retired": "site, plugin, pid, why",
     "delivery.settled": (
-        "site, plugin, callback, event_id, delivery_id, state, attempts, started, ended, created_at, error (bool), due, legacy"
+        "site, plugin, callback, event_id, delivery_id, state (its word), attempts, started, ended, created_at, error (bool), "
+        "due, legacy"
     ),
-    "delivery.failed": "site, plugin, callback, event_id, delivery_id, attempt, state, failure, due, legacy, logged",
+    "delivery.failed": "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged",
     "lane.held": "site, plugin, lane, event_id, callback, why",
     "lane.released": "site, plugin, count, why",
     "upkeep.pruned": "deliveries, events",

@@ -1,0 +1,62 @@
+"""Log lines, mail and timing: listeners of the signals, off the path of a delivery."""
+
+from __future__ import annotations
+
+import logging
+
+from callsheet.config.settings import Settings
+from callsheet.errors import ConfigError
+from callsheet.logs.files import setup
+from callsheet.logs.lines import Lines
+from callsheet.logs.mail import Mail
+from callsheet.logs.timing import TimingLog
+from callsheet.logs.wording import Line
+
+
+def start(settings: Settings, *, foreground: bool, api_version: str) -> Logging:
+    """Log, mail and time as ``settings`` say, until ``close``.
+
+    ``foreground``: lines go to stderr too. Raises ConfigError when a log file can't be written.
+    """
+    return Logging(settings, foreground=foreground, api_version=api_version)
+
+
+class Logging:
+    """All that listens on behalf of the log."""
+
+    def __init__(self, settings: Settings, *, foreground: bool, api_version: str) -> None:
+        try:
+            self._files = setup(settings.log, foreground=foreground)
+        except ConfigError as error:
+            raise ConfigError([f"{settings.source}: {problem}" for problem in error.problems]) from error
+        self._timing: TimingLog | None = None
+        if settings.log.timing and settings.log.file is not None:
+            try:
+                self._timing = TimingLog(settings.log)
+            except OSError as error:
+                self._files.close()
+                raise ConfigError([f"{settings.source}: the timing log can't be written: {error}"]) from error
+        self._mail = Mail(settings.mail) if settings.mail else None
+        secrets = [site.key for site in settings.sites]
+        if settings.mail and settings.mail.password:
+            secrets.append(settings.mail.password)
+        self._lines = Lines(
+            self._files,
+            settings.log.level,
+            several=len(settings.sites) > 1,
+            secrets=[secret.reveal() for secret in secrets],
+            alarm=self._mail,
+        )
+        self._lines.say(Line(logging.INFO, f"Using SG Python API version {api_version}"), {}, "start")
+        if settings.log.timing and self._timing is None:
+            text = "No timing log is written, since no log file is named that it could stand beside: name one in [log]."
+            self._lines.say(Line(logging.WARNING, text), {}, "start")
+
+    def close(self) -> None:
+        """Send the mails that wait (a few seconds at most), stop listening, close the files."""
+        if self._mail:
+            self._mail.close()
+        self._lines.close()
+        if self._timing:
+            self._timing.close()
+        self._files.close()

@@ -7,6 +7,7 @@ page; those that stay behind are read for apart, up to the cursor, where they jo
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -211,7 +212,7 @@ class IntakeService(Service):
                 )
             )
         for name, position in left_behind.items():
-            why = "full" if name in crowded else "loading or broken"
+            why = "full" if name in crowded else self._roster.state(self._reading.site, name).value
             telemetry.emit("plugin.behind", site=self._reading.site, plugin=name, position=position, why=why)
         if self.draining and not page.full:
             self._horizon = found.cursor
@@ -267,6 +268,7 @@ class IntakeService(Service):
                 site=intake.site,
                 events=len({delivery.event.id for delivery in intake.deliveries}),
                 deliveries=new,
+                plugins=Counter(delivery.callback.plugin.name for delivery in intake.deliveries),
             )
             self._recorded()
 

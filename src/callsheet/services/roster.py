@@ -78,6 +78,7 @@ class Roster(Service):
             known = self._known.get(manifest.plugin)
             if known is None or known.file.generation != manifest.generation:
                 return
+            held = self._held(manifest.plugin)
             orphans = self._ledger.describe(known.file, manifest, self._clock())
             known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
             known.callbacks = manifest.callbacks
@@ -96,6 +97,8 @@ class Roster(Service):
             return
         names = [callback.key.name for callback in manifest.callbacks]
         telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
+        if held:
+            telemetry.emit("lane.released", site=facts["site"], plugin=facts["plugin"], count=held, why="it was loaded anew")
         for name, count in orphans.items():
             telemetry.emit("plugin.orphans", **facts, callback=name, count=count)
 
@@ -106,6 +109,11 @@ class Roster(Service):
     def callback(self, key: CallbackKey) -> Callback | None:
         """The callback as last described; None if its plugin has no such callback any more."""
         return self._callbacks.get(key)
+
+    def state(self, site: str, plugin: str) -> PluginState:
+        """How the plugin is; GONE for one that is not in the folders."""
+        known = self._known.get(PluginKey(site, plugin))
+        return known.state if known else PluginState.GONE
 
     def starting(self, site: str) -> bool:
         """Whether the site's plugins are still registering for the first time, and getting on with it."""
@@ -152,6 +160,9 @@ class Roster(Service):
             self._tell(site, str(path), reason)
         for folder in found.missing:
             self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
+
+    def _held(self, key: PluginKey) -> int:
+        return next((record.held for record in self._ledger.plugins(key.site) if record.key == key), 0)
 
     def _first_look(self, site: str, present: set[PluginKey]) -> None:
         """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""

@@ -17,6 +17,7 @@ from callsheet import logs, telemetry
 from callsheet.cli import TROUBLE
 from callsheet.cli.examples import examples
 from callsheet.cli.live import Live
+from callsheet.cli.tally import event_in_words
 from callsheet.config.settings import LogSettings, Secret, Settings, SiteSettings
 from callsheet.daemon import LEDGER, Daemon
 from callsheet.ledgers.sqlite import SqliteLedger
@@ -60,9 +61,16 @@ def command(*, seconds: float | None, rate: float) -> int:
         daemon = Daemon(settings)
         # The screen belongs to the live view; the log is in the state folder, as it would be in a studio.
         logging = logs.start(settings, foreground=False, api_version=api_version)
+
+        def describe(_site: str, event_id: int) -> str:
+            return event_in_words(sandbox.events(after=event_id - 1)[0])
+
         serving = threading.Thread(target=daemon.run, name="daemon", daemon=True)
         try:
-            with Live(seconds=seconds) as live, telemetry.recording("plugin.ready") as seen:
+            with (
+                Live(f"demo on {sandbox.url}", seconds=seconds, describe=describe) as live,
+                telemetry.recording("plugin.ready") as seen,
+            ):
                 serving.start()
                 for plugin in ("log_changes", "start_next_task", "post_to_chat"):
                     seen.wait_for("plugin.ready", plugin=plugin)

@@ -1,0 +1,206 @@
+"""Log files by mode, their names, rotation, stderr, and what happens when they can't be written."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from callsheet.config.settings import LogSettings, Secret, Settings, SiteSettings
+from callsheet.errors import ConfigError
+from callsheet.logs import start
+from callsheet.logs.files import LogFiles, plugin_file_name, rotating_file, setup
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def record(name: str, text: str = "hello", level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord(name, level, "x.py", 1, text, None, None)
+
+
+def opened(
+    folder: Path, mode: Literal[0, 1] = 1, *, file: str | None = "daemon", foreground: bool = False, stderr: io.StringIO
+) -> LogFiles:
+    return setup(LogSettings(mode=mode, path=folder, file=file), foreground=foreground, stderr=stderr)
+
+
+def test_mode_1_has_a_file_for_each_plugin(tmp_path: Path) -> None:
+    files = opened(tmp_path / "new" / "folder", stderr=(stderr := io.StringIO()))
+    files.write(record("engine"))
+    files.write(record("plugin.a"), "a")
+    files.write(record("plugin.a.b"), "a.b")
+    files.write(record("requests"), "a")
+    files.close()
+
+    folder = tmp_path / "new" / "folder"
+    assert sorted(path.name for path in folder.iterdir()) == ["daemon", "plugin.a", "plugin.a.b"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - engine - INFO - hello\n", (folder / "daemon").read_text())
+    assert [line.split(" - ")[1] for line in (folder / "plugin.a").read_text().splitlines()] == ["plugin.a", "requests"]
+    assert stderr.getvalue() == ""
+
+
+def test_mode_0_has_one_file(tmp_path: Path) -> None:
+    files = opened(tmp_path, 0, stderr=io.StringIO())
+    files.write(record("engine"))
+    files.write(record("plugin.a"), "a")
+    files.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["daemon"]
+    assert len((tmp_path / "daemon").read_text().splitlines()) == 2
+
+
+def test_foreground_says_it_on_stderr_too(tmp_path: Path) -> None:
+    files = opened(tmp_path, foreground=True, stderr=(stderr := io.StringIO()))
+    files.write(record("engine", "up", logging.WARNING))
+    files.write(record("plugin.a", "there"), "a")
+    files.close()
+
+    assert stderr.getvalue() == "WARNING:engine:up\nINFO:plugin.a:there\n"
+    assert (tmp_path / "daemon").read_text().endswith("up\n")
+
+
+def test_without_a_file_there_is_only_stderr(tmp_path: Path) -> None:
+    files = opened(tmp_path, file=None, stderr=(stderr := io.StringIO()))
+    files.write(record("plugin.a"), "a")
+    files.close()
+
+    assert stderr.getvalue() == "INFO:plugin.a:hello\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "coloured"), [("NO_COLOR", "", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)]
+)
+def test_colours_only_on_a_terminal_that_wants_them(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, coloured: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, value)
+    files = setup(LogSettings(), foreground=True, stderr=(terminal := Terminal()))
+    files.write(record("engine", "up", logging.ERROR))
+    files.close()
+
+    assert terminal.getvalue() == ("\x1b[31mERROR\x1b[0m:engine:up\n" if coloured else "ERROR:engine:up\n")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name"),
+    [
+        ("my plugin", "plugin.my plugin"),
+        ("a/b\\c", "plugin.a_b_c"),
+        ("tab\there", "plugin.tab_here"),
+        ("été", "plugin.été"),
+        ("..", "plugin..."),
+    ],
+)
+def test_odd_plugin_names_make_usable_file_names(plugin: str, name: str) -> None:
+    assert plugin_file_name(plugin) == name
+
+
+def test_long_plugin_names_stay_apart_and_leave_room_for_the_date() -> None:
+    one, two = plugin_file_name("é" * 120 + "1"), plugin_file_name("é" * 120 + "2")
+
+    assert one != two
+    assert len(one.encode()) <= 200
+
+
+def test_text_that_is_no_utf_8_is_written_all_the_same(tmp_path: Path) -> None:
+    files = opened(tmp_path, stderr=io.StringIO())
+    files.write(record("engine", "half \udce9 and é"))
+    files.close()
+
+    assert (tmp_path / "daemon").read_text("utf-8").endswith("half \\udce9 and é\n")
+
+
+def test_file_rotates_at_midnight_and_keeps_ten_days(tmp_path: Path) -> None:
+    for day in range(1, 15):
+        (tmp_path / f"daemon.2020-01-{day:02d}").touch()
+    (tmp_path / "daemon").write_text("yesterday's\n")
+    os.utime(tmp_path / "daemon", (1_600_000_000, 1_600_000_000))
+    handler = rotating_file(tmp_path / "daemon")
+    handler.handle(record("engine", "today's"))
+    handler.close()
+
+    kept = sorted(path.name for path in tmp_path.glob("daemon.*"))
+    assert len(kept) == 10
+    assert (tmp_path / kept[-1]).read_text() == "yesterday's\n"
+    assert (tmp_path / "daemon").read_text().endswith("today's\n")
+    assert "yesterday" not in (tmp_path / "daemon").read_text()
+
+
+def test_file_that_can_not_rotate_is_written_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "daemon").write_text("yesterday's\n")
+    os.utime(tmp_path / "daemon", (1_600_000_000, 1_600_000_000))
+    handler = rotating_file(tmp_path / "daemon")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    for text in ("one", "two"):
+        handler.handle(record("engine", text))
+    handler.close()
+
+    lines = (tmp_path / "daemon").read_text().splitlines()
+    assert [line.split(" - ")[-1] for line in lines] == ["yesterday's", "one", "two"]
+    assert capsys.readouterr().err.count("can't rotate") == 1
+
+
+def test_full_disk_is_said_once_and_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = rotating_file(Path("/dev/full"))
+    for _ in range(100):
+        handler.handle(record("engine"))
+
+    assert capsys.readouterr().err.count("callsheet: can't write /dev/full: [Errno 28] No space left on device") == 1
+    handler.stream = None  # type: ignore[attr-defined]  # what it holds can't be flushed
+    handler.close()
+
+
+def test_log_file_that_can_not_be_written_is_a_config_error_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, no folder")
+    site = SiteSettings("s", "https://x", "script", Secret("key"), ())
+    settings = Settings(tmp_path / "my.conf", tmp_path, (site,), log=LogSettings(path=tmp_path / "taken", file="daemon"))
+
+    with pytest.raises(ConfigError) as caught:
+        start(settings, foreground=False, api_version="3")
+
+    path = tmp_path / "taken"
+    expected = (
+        f"{tmp_path / 'my.conf'}: log file {path / 'daemon'}: can't be written (File exists). Let the user that runs Callsheet "
+        f"write in {path}, or name another place (logPath and logFile in a .conf, [log] in TOML)."
+    )
+    assert caught.value.problems == [expected]
+
+
+def test_plugin_file_that_can_not_be_written_sends_its_lines_to_the_engine_s(tmp_path: Path) -> None:
+    (tmp_path / "plugin.p").mkdir()
+    files = opened(tmp_path, stderr=io.StringIO())
+    for _ in range(2):
+        files.write(record("plugin.p", "kept"), "p")
+    files.close()
+
+    text = (tmp_path / "daemon").read_text()
+    assert text.count("plugin.p - INFO - kept") == 2
+    assert text.count("engine - ERROR - log file") == 1
+
+
+def test_warning_of_a_library_in_the_daemon_reaches_the_engine_s_log_until_close(tmp_path: Path) -> None:
+    files = opened(tmp_path, stderr=io.StringIO())
+    logging.getLogger("shotgun_api3").warning("old server")
+    logging.getLogger("plugin.p.cb").warning("an inline executor sends this as a signal")
+    files.close()
+    logging.getLogger("shotgun_api3").warning("afterwards")
+
+    assert [line.split(" - ", 1)[1] for line in (tmp_path / "daemon").read_text().splitlines()] == [
+        "shotgun_api3 - WARNING - old server"
+    ]
