@@ -1,0 +1,1 @@
+"""Moving an install of shotgunEvents over: what it left on disk, read and imported once."""

@@ -16,7 +16,7 @@ from callsheet.cli import TROUBLE
 from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, find_config, open_ledger
 from callsheet.cli.trouble import troubles
-from callsheet.config import load
+from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
 
 
@@ -38,7 +38,9 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     long as `grace` allows, and end with 0. Only one daemon runs on a state folder at a time.
     """
     path = find_config(config)
-    settings = load(path)
+    settings, notes = load_with_notes(path)
+    for note in notes:
+        click.echo(note, err=True)
     logging = logs.start(settings, foreground=True, api_version=api_version)
     try:
         daemon = Daemon(settings, drain=drain, start_from=start_from)

@@ -1,0 +1,129 @@
+"""``callsheet check``: all that is wrong with a configuration at once, then whether its sites answer and what plugins it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callsheet.cli.examples import examples
+from callsheet.cli.facts import print_json
+from callsheet.cli.opening import config_argument, find_config
+from callsheet.cli.words import count
+from callsheet.config.settings import Settings, SiteSettings
+from callsheet.errors import ConfigError
+from callsheet.plugins_on_disk import Discovery, discover
+
+WELL, TROUBLE, MISTAKEN = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One site: ``newest`` and ``problem`` as it answered, both None where it was not asked."""
+
+    site: SiteSettings
+    found: Discovery
+    newest: int | None = None
+    problem: str | None = None
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet check studio.toml", "all of it"),
+        ("callsheet check shotgunEventDaemon.conf --offline", "the file and the plugin folders alone"),
+        ("callsheet check studio.toml --json", "as data, for a script"),
+    )
+)
+@config_argument
+@click.option("--offline", is_flag=True, help="Do not ask the sites.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config: str | None, offline: bool, as_json: bool) -> int:
+    """Check a configuration, and that its sites answer.
+
+    Says every mistake at once, with its line and its cure. Then asks each site for its newest event, with the script and key given
+    for it, and lists the plugins found. Changes nothing.
+
+    Exits 0 if all is well, 1 if a site does not answer or refuses the key, 2 if the configuration can't be used.
+    """
+    from callsheet.config import load_with_notes  # noqa: PLC0415 - `--help` does without it
+
+    path = find_config(config)
+    try:
+        loaded = load_with_notes(path)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"config": str(path), "well": False, "problems": error.problems, "notes": [], "sites": []})
+        return MISTAKEN
+    checked = [_check(site, offline=offline) for site in loaded.settings.sites]
+    well = all(one.problem is None for one in checked)
+    if as_json:
+        print_json(_facts(path, loaded.settings, loaded.notes, checked, well=well))
+    else:
+        click.echo("\n".join(_lines(path, loaded.settings, loaded.notes, checked, offline=offline)))
+    return WELL if well else TROUBLE
+
+
+def _check(site: SiteSettings, *, offline: bool) -> _Checked:
+    found = discover(site.name, site.plugins)
+    if offline:
+        return _Checked(site, found)
+    from callsheet.config.probe import probe  # noqa: PLC0415 - loads the whole client
+
+    answer = probe(site)
+    return _Checked(site, found, answer.newest, answer.problem)
+
+
+def _lines(path: Path, settings: Settings, notes: tuple[str, ...], checked: list[_Checked], *, offline: bool) -> list[str]:
+    lines = [f"{path}: no mistakes", *(f"note: {note}" for note in notes), f"state: {settings.state}"]
+    for one in checked:
+        lines += ["", *_site_lines(one, offline=offline)]
+    bad = [one.site.name for one in checked if one.problem]
+    if bad:
+        lines += ["", f"Trouble with {', '.join(bad)}. The daemon can start all the same: it tries on, and catches up."]
+    else:
+        lines += ["", "All is well, as far as the files go." if offline else "All is well."]
+    return lines
+
+
+def _site_lines(one: _Checked, *, offline: bool) -> list[str]:
+    lines = [f"site {one.site.name}: {_shown_url(one.site)}"]
+    if one.problem:
+        lines.append(click.style(f"  trouble: {one.problem}", fg="red"))
+    elif not offline:
+        lines.append(f"  answers, and accepts script {one.site.script!r}; its newest event is {one.newest}")
+    folders = ", ".join(str(folder) for folder in one.site.plugins)
+    lines.append(f"  {count(len(one.found.plugins), 'plugin')} in {folders}")
+    lines += [f"    {plugin.key.name}" for plugin in one.found.plugins]
+    lines += [f"    left out: {left.path.name}: {left.reason}" for left in one.found.left_out]
+    return lines
+
+
+def _facts(path: Path, settings: Settings, notes: tuple[str, ...], checked: list[_Checked], *, well: bool) -> dict[str, Any]:
+    return {
+        "config": str(path),
+        "well": well,
+        "problems": [],
+        "notes": list(notes),
+        "state": str(settings.state),
+        "sites": [
+            {
+                "site": one.site.name,
+                "url": _shown_url(one.site),
+                "script": one.site.script,
+                "newest": one.newest,
+                "problem": one.problem,
+                "plugins": [{"plugin": plugin.key.name, "path": plugin.path} for plugin in one.found.plugins],
+                "left_out": [{"path": str(left.path), "reason": left.reason} for left in one.found.left_out],
+            }
+            for one in checked
+        ],
+    }
+
+
+def _shown_url(site: SiteSettings) -> str:
+    from callsheet.config.kinds import without_password  # noqa: PLC0415 - as above
+
+    return without_password(site.url)

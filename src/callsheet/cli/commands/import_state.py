@@ -1,0 +1,128 @@
+"""``callsheet import-state``: puts the places that an id file of shotgunEvents says into the ledger, by hand."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callsheet.cli.examples import examples
+from callsheet.cli.facts import print_json
+from callsheet.cli.opening import LEDGER, config_argument, find_config
+from callsheet.cli.tables import table
+from callsheet.cli.words import count, gaps
+from callsheet.config.settings import Settings, SiteSettings
+from callsheet.errors import StateError
+from callsheet.legacy.importing import Imported, choose_site, import_state, preview
+
+DONE, NOTHING = 0, 1
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet import-state shotgunEventDaemon.conf --dry-run", "where would each plugin go on?"),
+        ("callsheet import-state shotgunEventDaemon.conf", "take it over, before the first start"),
+        ("callsheet import-state studio.toml old.id --site studio --force", "another file, though the ledger knows the site"),
+    )
+)
+@config_argument
+@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option("--site", help="For which site, where there are several.")
+@click.option("--force", is_flag=True, help="Also where the ledger knows the site: its plugins go to the file's ids.")
+@click.option("--dry-run", is_flag=True, help="Only show where each plugin would go on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config: str | None, file: Path | None, site: str | None, force: bool, dry_run: bool, as_json: bool) -> int:
+    """Take over from shotgunEvents where each plugin stands.
+
+    FILE is its eventIdFile; left out, it is the one that CONFIG names. `run` does this by itself at its first start; this is for
+    looking first, and for moving over again. The daemon must not be running.
+
+    Exits 0 if the state was imported (or would be), 1 if there was nothing to import, 2 for a file that can't be used.
+    """
+    from callsheet.config import load  # noqa: PLC0415 - `--help` does without all this
+
+    settings = load(find_config(config))
+    chosen = choose_site(settings, site)
+    source = file or settings.id_file
+    if source is None:
+        raise StateError(f"{settings.source} names no id file; name it: callsheet import-state {config or 'CONFIG'} FILE")
+    result: Imported | None
+    if dry_run:
+        result = preview(settings, lambda: _newest(chosen), file=source, site=chosen.name)
+    else:
+        from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415
+
+        ledger = SqliteLedger(_ready(settings) / LEDGER)
+        try:
+            ledger.lock("import-state")
+            known = ledger.site(chosen.name).cursor
+            if known is not None and not force:
+                raise StateError(
+                    f"the ledger knows site {chosen.name} already: it has been read up to event {known}; "
+                    "--force moves its plugins to the ids of the file all the same"
+                )
+            result = import_state(
+                ledger, settings, lambda: _newest(chosen), time.time(), file=source, site=chosen.name, force=force
+            )
+        finally:
+            ledger.close()
+    assert result is not None  # a file was named, and the ledger doesn't know the site or is to forget it
+    if as_json:
+        print_json({**_facts(result), "imported": result.problem is None and not dry_run})
+    else:
+        click.echo("\n".join(_lines(result, dry_run=dry_run)))
+    return DONE if result.problem is None else NOTHING
+
+
+def _newest(site: SiteSettings) -> int:
+    """The newest event's id, for plugins that the file doesn't know. Raises SiteError."""
+    from callsheet.site.event_log import SiteEventLog  # noqa: PLC0415 - loads the whole client
+
+    log = SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    try:
+        return log.newest_id()
+    finally:
+        log.close()
+
+
+def _ready(settings: Settings) -> Path:
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"state folder {settings.state} can't be made ({error.strerror}); mend its parent, or name another"
+        ) from None
+    return settings.state
+
+
+def _lines(result: Imported, *, dry_run: bool) -> list[str]:
+    if result.positions is None:
+        return [result.problem or ""]
+    waits = {name: [gap for gap in result.gaps if gap.plugin == name] for name in result.positions}
+    rows = [
+        [name, last, "newest: not in the file" if name in result.fresh else "file", gaps(waits[name]) or "-"]
+        for name, last in result.positions.items()
+    ]
+    verb = "would be imported" if dry_run else "imported"
+    what = f"{verb} for site {result.site}, {count(len(rows), 'plugin')}"
+    lines = [f"{result.source}: {what}; the reading goes on after event {result.cursor}"]
+    if rows:
+        lines += ["", *table(["PLUGIN", "GOES ON AFTER", "FROM", "STILL WAITS FOR"], rows)]
+    if result.unused:
+        lines += ["", f"In the file, but in no plugin folder, so left out: {', '.join(result.unused)}"]
+    return lines
+
+
+def _facts(result: Imported) -> dict[str, Any]:
+    return {
+        "site": result.site,
+        "source": str(result.source),
+        "cursor": None if result.positions is None else result.cursor,
+        "plugins": result.positions or {},
+        "fresh": list(result.fresh),
+        "unused": list(result.unused),
+        "gaps": [{"first": gap.first, "last": gap.last, "plugin": gap.plugin} for gap in result.gaps],
+        "problem": result.problem,
+    }
