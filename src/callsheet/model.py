@@ -12,6 +12,8 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 EVERY_TYPE = "*"
 """The key of a Filter that stands for every event type; where it is present, no other key counts."""
 
@@ -56,7 +58,7 @@ class Event:
     @cached_property
     def payload(self) -> str:
         """The event as JSON text: what the ledger keeps and the worker gets."""
-        return json.dumps(self.data, separators=(",", ":"))
+        return _encode(self.data)
 
 
 class Rule(StrEnum):

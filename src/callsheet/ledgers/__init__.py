@@ -1,0 +1,1 @@
+"""The durable record: one sub-package per database, each an adapter of ``ports.Ledger``."""

@@ -38,8 +38,9 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     long as `grace` allows, and end with 0. Only one daemon runs on a state folder at a time.
     """
     path = find_config(config)
-    settings, notes = load_with_notes(path)
-    for note in notes:
+    loaded = load_with_notes(path)
+    settings = loaded.settings
+    for note in loaded.notes:
         click.echo(note, err=True)
     logging = logs.start(settings, foreground=True, api_version=api_version)
     try:

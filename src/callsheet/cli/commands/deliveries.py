@@ -1,0 +1,122 @@
+"""``callsheet deliveries``: the list, and one delivery with all that is known of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from callsheet.cli import TROUBLE, facts
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import opened
+from callsheet.cli.selecting import query, selection, split
+from callsheet.cli.tables import table
+from callsheet.cli.trouble import command as command_line
+from callsheet.cli.words import ago, duration, first_line, local
+from callsheet.model import DeliveryRow, State
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet deliveries studio.toml", "the newest hundred"),
+        ("callsheet deliveries studio.toml --state dead --state held --since 2h", "what failed in the last two hours"),
+        ("callsheet deliveries studio.toml --event 812934", "who got that event, and what came of it"),
+        ("callsheet deliveries studio.toml 4711", "all about one: traceback, local variables, attempts"),
+    )
+)
+@selection
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest first.")
+@click.option("--failures", is_flag=True, help="With traceback and local variables of the last failure.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_json: bool, **conditions: Any) -> int:
+    """Show deliveries, or one of them with all that is known.
+
+    A delivery is one event for one callback. With several conditions, those are shown for which all hold.
+    """
+    config, ids = split(config_and_ids)
+    wanted = query(ids, **conditions, limit=max(limit, len(ids)), failures=failures or bool(ids))
+    with opened(config) as at:
+        rows = at.ledger.deliveries(wanted)
+    if as_json:
+        facts.print_json([facts.delivery(row) for row in rows])
+    elif ids or failures:
+        click.echo("\n\n".join("\n".join(_in_full(row, at.config)) for row in rows))
+    elif rows:
+        click.echo("\n".join(_list(rows, time.time())))
+    missing = sorted(set(ids) - {row.id for row in rows})
+    if missing:
+        click.echo(
+            f"There is no delivery {', '.join(map(str, missing))} (any more: finished ones are kept for `history`).", err=True
+        )
+        return TROUBLE
+    if not rows and not as_json:
+        click.echo("No delivery is like that.", err=True)
+    elif len(rows) == limit and not ids:
+        click.echo(f"Only the newest {limit} are shown; --limit shows more.", err=True)
+    return 0
+
+
+def _list(rows: list[DeliveryRow], now: float) -> list[str]:
+    return table(
+        ["ID", "STATE", "EVENT", "TYPE", "CALLBACK", "TRIES", "WHEN", "NOTE"],
+        [
+            [
+                row.id,
+                row.state.word,
+                row.event_id,
+                row.event_type,
+                f"{row.plugin}.{row.callback}",
+                row.attempts,
+                _when(row, now),
+                _note(row, now),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _when(row: DeliveryRow, now: float) -> str:
+    return ago(row.finished_at or row.started_at or row.recorded_at, now)
+
+
+def _note(row: DeliveryRow, now: float) -> str:
+    """What an operator wants to know next: when it is tried again, why it failed, how long it took."""
+    failed = f"{row.failure.kind}: {first_line(row.failure.text)}" if row.failure else ""
+    if row.state is State.RETRYING and row.due is not None:
+        return f"again in {duration(row.due - now)}" + (f"; {failed}" if failed else "")
+    if row.state is State.DONE and row.started_at and row.finished_at:
+        return f"in {duration(row.finished_at - row.started_at)}"
+    return failed
+
+
+def _in_full(row: DeliveryRow, config: str) -> list[str]:
+    pairs = [
+        ("delivery", row.id),
+        ("state", row.state.word),
+        ("event", f"{row.event_id}, {row.event_type}, of site {row.site}"),
+        ("callback", f"{row.plugin}.{row.callback}"),
+        ("lane", row.lane),
+        ("attempts", row.attempts),
+        ("recorded", local(row.recorded_at)),
+        ("started", local(row.started_at)),
+        ("finished", local(row.finished_at)),
+    ]
+    if row.due is not None:
+        pairs.append(("due", local(row.due)))
+    lines = [f"{name:<12}{value}" for name, value in pairs]
+    if row.failure:
+        lines.append(f"{'failure':<12}{row.failure.kind}: {row.failure.text}")
+        lines += _indented("traceback", row.failure.traceback) + _indented("locals", row.failure.locals)
+    return lines + _next(row, config)
+
+
+def _indented(heading: str, text: str) -> list[str]:
+    return ["", f"{heading}:", *(f"    {line}" for line in text.rstrip().splitlines())] if text.strip() else []
+
+
+def _next(row: DeliveryRow, config: str) -> list[str]:
+    retry, skip = (command_line(verb, config, str(row.id)) for verb in ("retry", "skip"))
+    if row.state in {State.HELD, State.RETRYING}:
+        return ["", f"Try it again: `{retry}`. Give it up: `{skip}`."]
+    return ["", f"Try it again: `{retry}`."] if row.state in {State.DEAD, State.SKIPPED} else []

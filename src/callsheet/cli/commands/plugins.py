@@ -1,0 +1,65 @@
+"""``callsheet plugins``: each plugin, its callbacks, their filters and lanes in words."""
+
+from __future__ import annotations
+
+import click
+
+from callsheet.cli import facts
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import config_argument, opened
+from callsheet.cli.tables import table
+from callsheet.cli.words import count, gist, lane, standing, wanted
+from callsheet.model import Overview, PluginRecord
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet plugins studio.toml", "in the order in which their callbacks are called"),
+        ("callsheet plugins studio.toml --json", "with filters, lanes and positions as data"),
+    )
+)
+@config_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config: str | None, as_json: bool) -> None:
+    """Show each plugin, its callbacks and what they ask for.
+
+    As the daemon last described them: a plugin is described when it is loaded, and again whenever its file changes.
+    """
+    with opened(config) as at:
+        shown = at.ledger.overview()
+    if as_json:
+        facts.print_json([facts.plugin(one, facts.cursor_of(shown, one)) for one in shown.plugins])
+    elif shown.plugins:
+        click.echo("\n".join(_lines(shown)))
+    else:
+        click.echo("No plugin has been found yet: does the daemon run, and is there a .py file in its plugin folders?")
+
+
+def _lines(shown: Overview) -> list[str]:
+    several = len(shown.sites) > 1
+    summary = [_summary(order, one, shown, several=several) for order, one in enumerate(shown.plugins, 1)]
+    callbacks = [row for one in shown.plugins for row in _callbacks(one, several=several)]
+    lines = table(["ORDER", "PLUGIN", "STATE", "READ TO", "WAITING", "PATH OR PROBLEM"], summary)
+    if callbacks:
+        lines += ["", *table(["CALLBACK", "IS CALLED FOR", "ORDERED IN", "TRIES"], callbacks)]
+    return lines
+
+
+def _summary(order: int, record: PluginRecord, shown: Overview, *, several: bool) -> list[object]:
+    cursor = facts.cursor_of(shown, record)
+    position = cursor if record.position is None else record.position
+    name = str(record.key) if several else record.key.name
+    note = gist(record.problem) or record.path
+    return [order, name, standing(record, cursor), "-" if position is None else position, record.waiting, note]
+
+
+def _callbacks(record: PluginRecord, *, several: bool) -> list[list[object]]:
+    """A row per callback and event type; the callback is named in the first of its rows."""
+    rows: list[list[object]] = []
+    for one in record.callbacks:
+        name = f"{record.key.site}/{one.key}" if several else str(one.key)
+        first, *others = wanted(one.filter)
+        tries = count(one.retry.attempts, "try") + (", then held" if one.on_dead == "hold" else "")
+        rows.append([name, first, lane(one.lane), tries])
+        rows += [["", other, "", ""] for other in others]
+    return rows

@@ -1,0 +1,53 @@
+"""``callsheet status``: is all well, and if not, what to do."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import click
+
+from callsheet.cli import TROUBLE, facts, overview
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import Opened, config_argument, opened
+from callsheet.cli.trouble import troubles
+
+EVERY = 2.0
+"""Seconds between two looks of ``--watch``."""
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet status studio.toml", "is all well? exits 0 if so, 1 if not"),
+        ("callsheet status studio.toml --watch", "look again every two seconds, until Ctrl-C"),
+        ("callsheet status studio.toml --json", "for a monitor: the key `trouble` is empty if all is well"),
+    )
+)
+@config_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+def command(*, config: str | None, as_json: bool, watch: bool) -> int:
+    """Show how the daemon, its sites and its plugins are.
+
+    Exits 0 if all is well, and 1 if there is trouble: the daemon doesn't run, a site doesn't answer, a plugin can't be loaded or is
+    held, deliveries failed for good. Each trouble is shown with its cure.
+    """
+    with opened(config) as at:
+        while watch:
+            if not as_json:
+                click.clear()
+            _show(at, as_json=as_json)
+            threading.Event().wait(EVERY)
+        return _show(at, as_json=as_json)
+
+
+def _show(at: Opened, *, as_json: bool) -> int:
+    """Print it once; TROUBLE if there is any."""
+    now = time.time()
+    shown = at.ledger.overview()
+    found = troubles(shown, at.config, now)
+    if as_json:
+        facts.print_json(facts.overview(shown, found, now))
+    else:
+        click.echo("\n".join(overview.lines(shown, found, now)))
+    return TROUBLE if found else 0

@@ -1,0 +1,137 @@
+"""What ``--json`` prints: stable keys, ISO times in UTC, documented in ``docs/reference/json.md``. Pure, but for ``print_json``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from callsheet.cli.trouble import STALE_AFTER, Trouble
+from callsheet.cli.words import iso, standing
+from callsheet.model import Callback, DeliveryRow, Gap, Heartbeat, Overview, PluginRecord, SiteHealth, SiteState, State
+
+Facts = dict[str, Any]
+
+
+def print_json(facts: Facts | list[Facts]) -> None:
+    """Indented JSON on stdout, non-ASCII as it is."""
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:
+    """The whole of ``status``."""
+    health = {one.site: one for one in shown.health}
+    return {
+        "at": iso(now),
+        "well": not troubles,
+        "trouble": [{"what": one.what, "next": one.cure} for one in troubles],
+        "daemon": daemon(shown.heartbeat, now),
+        "sites": [site(one, health.get(one.site)) for one in shown.sites],
+        "plugins": [plugin(one, cursor_of(shown, one)) for one in shown.plugins],
+        "deliveries": {state.word: shown.states.get(state, 0) for state in State},
+        "oldest_waiting_since": iso(shown.oldest_waiting),
+    }
+
+
+def cursor_of(shown: Overview, record: PluginRecord) -> int | None:
+    """The cursor of a plugin's site."""
+    return next((one.cursor for one in shown.sites if one.site == record.key.site), None)
+
+
+def daemon(heartbeat: Heartbeat | None, now: float) -> Facts:
+    """The daemon by its last sign of life; all None but ``running`` where it never ran."""
+    if heartbeat is None:
+        return dict.fromkeys(("pid", "started_at", "heartbeat_at", "version", "config")) | {"running": False}
+    return {
+        "running": now - heartbeat.at <= STALE_AFTER,
+        "pid": heartbeat.pid,
+        "started_at": iso(heartbeat.started_at),
+        "heartbeat_at": iso(heartbeat.at),
+        "version": heartbeat.version,
+        "config": heartbeat.config,
+    }
+
+
+def site(state: SiteState, health: SiteHealth | None) -> Facts:
+    """A site: whether it answers, and how far it has been read. ``behind`` counts ids, some of which may never have been events."""
+    seen = [one for one in (state.cursor, health.newest if health else None) if one is not None]
+    newest = max(seen, default=None)
+    return {
+        "site": state.site,
+        "url": health.url if health else None,
+        "answers": None if health is None else health.error is None and health.answered_at is not None,
+        "answered_at": iso(health.answered_at) if health else None,
+        "error": health.error if health else None,
+        "error_since": iso(health.error_since) if health else None,
+        "cursor": state.cursor,
+        "newest": newest,
+        "behind": None if newest is None or state.cursor is None else max(newest - state.cursor, 0),
+        "gaps": [gap(one, state.clock) for one in state.gaps],
+    }
+
+
+def gap(waited_for: Gap, clock: float) -> Facts:
+    """A gap and for how many more seconds (of time in which the site answers) it is waited for."""
+    return {
+        "first": waited_for.first,
+        "last": waited_for.last,
+        "plugin": waited_for.plugin,
+        "seconds_left": round(max(waited_for.until - clock, 0), 1),
+    }
+
+
+def plugin(record: PluginRecord, cursor: int | None) -> Facts:
+    """A plugin with its callbacks. ``position`` is the last id routed to it, its own or the cursor that it shares."""
+    return {
+        "site": record.key.site,
+        "plugin": record.key.name,
+        "path": record.path,
+        "order": record.ordinal,
+        "state": record.state.value,
+        "standing": standing(record, cursor),
+        "position": cursor if record.position is None else record.position,
+        "waiting": record.waiting,
+        "held": record.held,
+        "problem": record.problem or None,
+        "callbacks": [callback(one) for one in record.callbacks],
+        "updated_at": iso(record.updated_at),
+    }
+
+
+def callback(described: Callback) -> Facts:
+    """A callback: its filter as event type → rule, its lane key, and what holds for its attempts."""
+    return {
+        "callback": described.key.name,
+        "filter": {
+            event_type: {"rule": rule.rule.value, "values": sorted(rule.values), "text": rule.text}
+            for event_type, rule in described.filter.items()
+        },
+        "lane": described.lane,
+        "attempts": described.retry.attempts,
+        "on_dead": described.on_dead,
+        "timeout": described.timeout,
+        "legacy": described.legacy,
+    }
+
+
+def delivery(row: DeliveryRow) -> Facts:
+    """A delivery; ``failure`` is that of its last failed attempt, None where none failed or it was not asked for."""
+    failure = row.failure
+    return {
+        "id": row.id,
+        "site": row.site,
+        "plugin": row.plugin,
+        "callback": row.callback,
+        "event_id": row.event_id,
+        "event_type": row.event_type,
+        "lane": row.lane,
+        "state": row.state.word,
+        "attempts": row.attempts,
+        "recorded_at": iso(row.recorded_at),
+        "started_at": iso(row.started_at),
+        "finished_at": iso(row.finished_at),
+        "due": iso(row.due),
+        "failure": failure
+        and {"kind": failure.kind, "text": failure.text, "traceback": failure.traceback, "locals": failure.locals},
+    }

@@ -1,0 +1,102 @@
+"""An Overview as lines of text: what ``status`` shows to people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from callsheet.cli import facts
+from callsheet.cli.tables import table, wrapped
+from callsheet.cli.trouble import Trouble
+from callsheet.cli.words import ago, duration, gaps, gist, standing
+from callsheet.model import Overview, PluginRecord, SiteHealth, State
+
+LABEL = 12
+"""Columns of the labels at the left."""
+
+
+def lines(shown: Overview, found: Sequence[Trouble], now: float) -> list[str]:
+    """All of ``status``: daemon, sites, plugins, deliveries, and each trouble with its cure."""
+    return [_daemon(shown, now), "", *_sites(shown, now), "", *_plugins(shown), "", *_deliveries(shown, now), "", *_told(found)]
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL}}{text}"
+
+
+def _daemon(shown: Overview, now: float) -> str:
+    beat = shown.heartbeat
+    if beat is None:
+        return _labelled("daemon", "has never run")
+    if not facts.daemon(beat, now)["running"]:
+        return _labelled("daemon", f"not running; last sign of life {ago(beat.at, now)}")
+    return _labelled("daemon", f"running for {duration(now - beat.started_at)}, process {beat.pid}, version {beat.version}")
+
+
+def _sites(shown: Overview, now: float) -> list[str]:
+    health = {one.site: one for one in shown.health}
+    asking = facts.daemon(shown.heartbeat, now)["running"]
+    rows = []
+    for state in shown.sites:
+        known = facts.site(state, health.get(state.site))
+        rows.append(
+            [
+                state.site,
+                _answers(health.get(state.site), now, asking=asking),
+                known["cursor"],
+                known["newest"],
+                known["behind"],
+                gaps(state.gaps),
+            ]
+        )
+    if not rows:
+        return [_labelled("sites", "none read yet")]
+    return table(["SITE", "ANSWERS", "READ TO", "NEWEST", "BEHIND", "WAITING FOR IDS"], [_dashed(row) for row in rows])
+
+
+def _answers(health: SiteHealth | None, now: float, *, asking: bool) -> str:
+    if health is None or (health.error is None and health.answered_at is None):
+        return "not asked yet"
+    if not asking:
+        return f"{'yes' if health.error is None else 'no'}, when last asked"
+    if health.error is None:
+        return f"yes, {ago(health.answered_at, now)}"
+    return "no" if health.error_since is None else f"no, for {duration(now - health.error_since)}"
+
+
+def _plugins(shown: Overview) -> list[str]:
+    if not shown.plugins:
+        return [_labelled("plugins", "none found yet")]
+    several = len(shown.sites) > 1
+    rows = [_plugin(one, facts.cursor_of(shown, one), several=several) for one in shown.plugins]
+    return table(["PLUGIN", "STATE", "READ TO", "WAITING", "HELD", "PROBLEM"], [_dashed(row) for row in rows])
+
+
+def _plugin(record: PluginRecord, cursor: int | None, *, several: bool) -> list[object]:
+    name = str(record.key) if several else record.key.name
+    position = cursor if record.position is None else record.position
+    return [name, standing(record, cursor), position, record.waiting, record.held, gist(record.problem)]
+
+
+def _deliveries(shown: Overview, now: float) -> list[str]:
+    counted = ", ".join(f"{shown.states.get(state, 0):,} {state.word}" for state in State)
+    if shown.oldest_waiting is None:
+        return [_labelled("deliveries", counted)]
+    return [
+        _labelled("deliveries", counted),
+        _labelled("", f"the oldest of those still to come has waited {duration(now - shown.oldest_waiting)}"),
+    ]
+
+
+def _told(found: Sequence[Trouble]) -> list[str]:
+    if not found:
+        return [click.style("All is well.", fg="green")]
+    told = [click.style("Trouble:", fg="red", bold=True)]
+    for one in found:
+        told += [*wrapped(one.what, "  "), *wrapped(one.cure, "    ")]
+    return told
+
+
+def _dashed(row: Sequence[object]) -> list[object]:
+    return ["-" if cell is None or cell == "" else cell for cell in row]

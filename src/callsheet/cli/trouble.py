@@ -1,0 +1,94 @@
+"""What is not well, judged from an overview: each trouble with what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from callsheet.cli.words import ago, count, duration, first_line, gist
+from callsheet.model import Heartbeat, Overview, PluginRecord, PluginState, SiteHealth, State
+
+STALE_AFTER = 15.0
+"""Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is not well, and its cure; each a sentence."""
+
+    what: str
+    cure: str
+
+
+def troubles(shown: Overview, config: str, now: float, *, running: bool = True) -> list[Trouble]:
+    """All that is not well, the worst first.
+
+    ``config``: the CONFIG of the commands that the cures name, as it is to be typed. ``running``: whether a daemon ought to run.
+    """
+    daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
+    # What a daemon that is away last heard of its sites says nothing of now.
+    health = () if daemon else shown.health
+    return [
+        *daemon,
+        *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config)),
+        *_of_dead(shown.states.get(State.DEAD, 0), config),
+    ]
+
+
+def command(words: str, config: str, rest: str = "") -> str:
+    """A command line to be typed: ``callsheet status studio.toml``."""
+    return " ".join(part for part in ("callsheet", words, config, rest) if part)
+
+
+def _of_daemon(heartbeat: Heartbeat | None, config: str, now: float) -> Iterator[Trouble]:
+    start = f"Start it with `{command('run', config)}`, or through whatever keeps it running (systemd, a container)."
+    if heartbeat is None:
+        yield Trouble("The daemon has never run on this state folder.", start)
+    elif now - heartbeat.at > STALE_AFTER:
+        last = f"its last sign of life was {ago(heartbeat.at, now)}, as process {heartbeat.pid}"
+        yield Trouble(f"The daemon is not running, or hangs: {last}.", start)
+
+
+def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
+    if health.error is None:
+        return
+    lasting = "" if health.error_since is None else f" for {duration(now - health.error_since)}"
+    yield Trouble(
+        f"Site {health.site} ({health.url}) has not answered{lasting}: {first_line(health.error).removeprefix(f'{health.url}: ')}",
+        f"Nothing is lost: the daemon tries on, and will catch up. `{command('check', config)}` tells what is wrong.",
+    )
+
+
+def _name(plugin: PluginRecord, shown: Overview) -> str:
+    """How the plugin is named on a command line: with its site where there are several."""
+    return str(plugin.key) if len(shown.sites) > 1 else plugin.key.name
+
+
+def _of_plugin(plugin: PluginRecord, name: str, config: str) -> Iterator[Trouble]:
+    if plugin.state is PluginState.BROKEN:
+        yield Trouble(
+            f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
+            f"Mend {plugin.path}; it is loaded again when the file changes, and gets every event that it missed.",
+        )
+    elif plugin.state is PluginState.GONE and plugin.waiting:
+        yield Trouble(
+            f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
+            f"Put the file back, or give them up with `{command('skip', config, f'--plugin {name}')}`.",
+        )
+    if plugin.held:
+        show = command("deliveries", config, f"--plugin {name} --state held")
+        release = command("release", config, name)
+        yield Trouble(
+            f"Plugin {name} has {count(plugin.held, 'lane')} held, and {count(plugin.waiting, 'delivery')} still to come.",
+            f"`{show}` says why. Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`.",
+        )
+
+
+def _of_dead(dead: int, config: str) -> Iterator[Trouble]:
+    if dead:
+        show = command("deliveries", config, "--state dead")
+        yield Trouble(
+            f"{count(dead, 'delivery')} failed for good.",
+            f"`{show}` says why. Once the cause is mended, `{command('retry', config, '--state dead')}` tries them again.",
+        )

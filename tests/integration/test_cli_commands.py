@@ -1,0 +1,417 @@
+"""The commands that read and operate, on a real ledger as a daemon leaves it behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callsheet.cli import main
+from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.model import (
+    AttributeRule,
+    Callback,
+    CallbackKey,
+    DeliveryQuery,
+    Event,
+    Failure,
+    Heartbeat,
+    Intake,
+    Manifest,
+    NewDelivery,
+    Outcome,
+    PluginFile,
+    PluginKey,
+    PluginState,
+    RetryPolicy,
+    Rule,
+    SiteHealth,
+    State,
+)
+
+NOW = time.time()
+MAILER, TIDIER, TYPO = (PluginKey("studio", name) for name in ("mailer", "tidier", "typo"))
+FAILURE = Failure(
+    "ConnectionError", "mail server away", "Traceback (most recent call last):\n  File x\nConnectionError: away", "to = 'a'"
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command line and says what came of it."""
+
+    def run(*arguments: object) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(one) for one in arguments])
+        said = capsys.readouterr()
+        assert isinstance(exit_.value.code, int)
+        return Said(exit_.value.code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir()
+    file = tmp_path / "studio.toml"
+    file.write_text(
+        'state = "state"\n[sites.studio]\nurl = "https://studio.example"\nscript = "x"\nkey = { env = "NOT_SET_HERE" }\n'
+        'plugins = ["/mnt/away"]\n'
+    )
+    return file
+
+
+@pytest.fixture
+def ledger(config: Path) -> Iterator[SqliteLedger]:
+    opened = SqliteLedger(config.parent / "state" / "ledger.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def studio(ledger: SqliteLedger) -> SqliteLedger:
+    """A day's work: mailer has a held delivery and two behind it, tidier a done, a dead and a retrying one; typo is broken."""
+    ledger.beat(
+        Heartbeat(4711, NOW - 100, time.time(), "0.1.0", "studio.toml"),
+        [SiteHealth("studio", "https://studio.example", 120, time.time(), None)],
+    )
+    ledger.record(Intake("studio", cursor=100), NOW)
+    _load(ledger, MAILER, "mail_change", lane="plugin", retry=RetryPolicy(attempts=1), on_dead="hold")
+    _load(ledger, TIDIER, "tidy", lane="entity")
+    broken = PluginFile(TYPO, "/plugins/typo.py", 2, 1.0)
+    ledger.enrol([broken], PluginState.LOADING, NOW)
+    ledger.describe(broken, Manifest(TYPO, 0, problem="SyntaxError: invalid syntax (typo.py, line 3)"), NOW)
+    mails = [_new(MAILER, "mail_change", event, "") for event in (101, 102, 103)]
+    tidied = [_new(TIDIER, "tidy", event, f"Task:{event}") for event in (101, 102, 103)]
+    ledger.record(Intake("studio", deliveries=(*mails, *tidied), cursor=118), NOW)
+    states = {(MAILER, 101): State.HELD, (TIDIER, 101): State.DONE, (TIDIER, 102): State.DEAD, (TIDIER, 103): State.RETRYING}
+    _settle(ledger, states)
+    return ledger
+
+
+def _load(ledger: SqliteLedger, key: PluginKey, name: str, **facts: Any) -> None:
+    file = PluginFile(key, f"/plugins/{key.name}.py", 0 if key == MAILER else 1, 1.0)
+    wanted = {"Shotgun_Task_Change": AttributeRule(Rule.AMONG, frozenset({"sg_status_list"}))}
+    ledger.enrol([file], PluginState.LOADING, NOW)
+    ledger.describe(file, Manifest(key, 0, callbacks=(Callback(CallbackKey(key, name), 0, wanted, **facts),)), NOW)
+
+
+def _new(plugin: PluginKey, callback: str, event: int, lane: str) -> NewDelivery:
+    data = {"id": event, "event_type": "Shotgun_Task_Change", "attribute_name": "sg_status_list"}
+    return NewDelivery(CallbackKey(plugin, callback), 0, Event("studio", data), lane)
+
+
+def _settle(ledger: SqliteLedger, states: dict[tuple[PluginKey, int], State]) -> None:
+    """Hand out what is due, and settle what ``states`` names; the rest is given back."""
+    runs, _ = ledger.claim({MAILER: 1, TIDIER: 9}, 1, "test", NOW)
+    outcomes = [
+        Outcome(
+            one.id,
+            states[run.plugin, one.event_id],
+            attempts=1,
+            crashes=0,
+            started=NOW,
+            ended=NOW + 0.25,
+            due=NOW + 3600 if states[run.plugin, one.event_id] is State.RETRYING else None,
+            failure=None if states[run.plugin, one.event_id] is State.DONE else FAILURE,
+        )
+        for run in runs
+        for one in run.deliveries
+        if (run.plugin, one.event_id) in states
+    ]
+    ledger.settle(outcomes, [run.id for run in runs], NOW)
+
+
+def the(ledger: SqliteLedger, plugin: PluginKey, event: int) -> int:
+    """The id of a delivery."""
+    (row,) = ledger.deliveries(DeliveryQuery(plugin=plugin.name, event_id=event))
+    return row.id
+
+
+def states(ledger: SqliteLedger, plugin: PluginKey) -> list[str]:
+    return [row.state.word for row in reversed(ledger.deliveries(DeliveryQuery(plugin=plugin.name)))]
+
+
+# status and plugins
+
+
+def test_status_finds_each_trouble_and_says_its_cure(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("status", config)
+    assert said.code == 1
+    assert re.search(r"^mailer +held +118 +3 +1 +-$", said.out, re.MULTILINE)
+    assert re.search(r"^tidier +ready +118 +1 +0 +-$", said.out, re.MULTILINE)
+    assert re.search(r"^typo +broken .* SyntaxError: invalid syntax \(typo.py, line 3\)$", said.out, re.MULTILINE)
+    assert "2 waiting, 0 running, 1 retrying, 1 held, 1 done, 1 dead, 0 skipped" in said.out
+    assert f"`callsheet release {config} mailer`" in said.out
+    assert f"`callsheet retry {config} --state dead`" in said.out
+    assert "Plugin typo can't be loaded" in said.out
+
+
+def test_status_is_well_once_the_troubles_are_mended(studio: SqliteLedger, config: Path, call: Call) -> None:
+    call("retry", config, "--state", "dead")
+    call("release", config, "mailer")
+    studio.describe(PluginFile(TYPO, "/plugins/typo.py", 2, 2.0), Manifest(TYPO, 1), NOW)
+    said = call("status", config)
+    assert (said.code, said.out.splitlines()[-1]) == (0, "All is well.")
+
+
+def test_status_without_a_daemon_says_so_first(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.beat(Heartbeat(4711, NOW - 900, NOW - 600, "0.1.0", "studio.toml"), [])
+    said = call("status", config)
+    assert said.code == 1
+    assert said.out.startswith("daemon      not running; last sign of life 10 min")
+    assert said.out.split("Trouble:\n")[1].startswith("  The daemon is not running, or hangs")
+
+
+def test_status_in_json_has_the_same_troubles(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("status", config, "--json")
+    assert said.code == 1
+    assert said.json["well"] is False
+    assert [one["what"].split(" ")[0:2] for one in said.json["trouble"]] == [
+        ["Plugin", "mailer"],
+        ["Plugin", "typo"],
+        ["1", "delivery"],
+    ]
+    assert {one["plugin"]: one["standing"] for one in said.json["plugins"]} == {
+        "mailer": "held",
+        "tidier": "ready",
+        "typo": "broken",
+    }
+
+
+def test_plugins_says_filters_and_lanes_in_words(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("plugins", config)
+    assert said.code == 0
+    mail = r"^mailer.mail_change +Shotgun_Task_Change of sg_status_list +one lane: all its events in order +1 try, then held$"
+    assert re.search(mail, said.out, re.MULTILINE)
+    assert re.search(r"^tidier.tidy +.* a lane per entity +5 tries$", said.out, re.MULTILINE)
+    assert [one["order"] for one in call("plugins", config, "--json").json] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("command", ["status", "plugins", "deliveries"])
+def test_every_line_fits_120_columns_where_there_is_no_terminal(
+    studio: SqliteLedger, config: Path, call: Call, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = call(command, config).out.split("Trouble:")[0].splitlines()
+    assert lines
+    assert max(map(len, lines)) <= 120
+    assert not [line for line in lines if "\x1b" in line]
+
+
+# deliveries
+
+
+def test_deliveries_lists_the_newest_first_and_why_they_failed(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config)
+    ids = [int(line.split()[0]) for line in said.out.splitlines()[1:]]
+    assert len(ids) == 6
+    assert ids == sorted(ids, reverse=True)
+    assert re.search(r"retrying +103 .* again in 5\d min .*; ConnectionError: .*$", said.out, re.MULTILINE)
+    assert re.search(r"done +101 .* in 250 ms$", said.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        (["--state", "dead"], {(TIDIER, 102)}),
+        (["--state", "dead", "--state", "held"], {(TIDIER, 102), (MAILER, 101)}),
+        (["--plugin", "mailer"], {(MAILER, 101), (MAILER, 102), (MAILER, 103)}),
+        (["--plugin", "studio/mailer", "--event", "102"], {(MAILER, 102)}),
+        (["--plugin", "annex/mailer"], set()),
+        (["--site", "studio", "--lane", "Task:103"], {(TIDIER, 103)}),
+        (["--since", "2h", "--event", "103"], {(MAILER, 103), (TIDIER, 103)}),
+        (["--since", "2100-01-01"], set()),
+    ],
+)
+def test_conditions_hold_all_at_once(
+    studio: SqliteLedger, config: Path, call: Call, conditions: list[str], found: set[tuple[PluginKey, int]]
+) -> None:
+    rows = call("deliveries", config, *conditions, "--json").json
+    assert {(PluginKey(row["site"], row["plugin"]), row["event_id"]) for row in rows} == found
+
+
+def test_limit_cuts_the_list_and_says_so(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config, "--limit", 2)
+    assert len(said.out.splitlines()) == 3
+    assert said.err == "Only the newest 2 are shown; --limit shows more.\n"
+
+
+def test_one_delivery_is_shown_with_all_that_is_known(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config, the(studio, TIDIER, 102))
+    assert said.code == 0
+    assert "failure     ConnectionError: mail server away" in said.out
+    assert "    Traceback (most recent call last):\n      File x\n    ConnectionError: away\n" in said.out
+    assert "locals:\n    to = 'a'\n" in said.out
+    assert f"Try it again: `callsheet retry {config} {the(studio, TIDIER, 102)}`." in said.out
+
+
+def test_a_list_leaves_tracebacks_out_unless_asked(studio: SqliteLedger, config: Path, call: Call) -> None:
+    (row,) = call("deliveries", config, "--state", "dead", "--json").json
+    assert row["failure"] == {"kind": "ConnectionError", "text": "mail server away", "traceback": "", "locals": ""}
+    (row,) = call("deliveries", config, "--state", "dead", "--failures", "--json").json
+    assert row["failure"]["locals"] == "to = 'a'"
+
+
+def test_an_id_that_is_not_there_is_said_beside_those_that_are(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config, the(studio, MAILER, 101), 987654)
+    assert said.code == 1
+    assert "mailer.mail_change" in said.out
+    assert said.err.startswith("There is no delivery 987654 ")
+
+
+# retry, skip, release
+
+
+def test_retry_lets_a_dead_delivery_wait_again_and_shows_it(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("retry", config, the(studio, TIDIER, 102), "--why", "server is back")
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == "1 delivery changed: 1 now waiting."
+    assert said.err == ""
+    assert states(studio, TIDIER) == ["done", "waiting", "retrying"]
+
+
+def test_retry_of_a_done_delivery_changes_nothing_and_says_why(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("retry", config, the(studio, TIDIER, 101))
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "Nothing was changed: what is meant is done, and only dead, held, retrying and skipped deliveries can be.\n"
+    )
+    assert states(studio, TIDIER) == ["done", "dead", "retrying"]
+
+
+def test_skip_takes_all_that_is_meant_however_many(studio: SqliteLedger, config: Path, call: Call) -> None:
+    more = tuple(_new(MAILER, "mail_change", event, "") for event in range(200, 450))
+    studio.record(Intake("studio", deliveries=more), NOW)
+    said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
+    assert said.out.splitlines()[-2:] == ["… and 232 deliveries more", "252 deliveries changed: 252 now skipped."]
+    assert set(states(studio, MAILER)[1:] + states(studio, MAILER)[:1]) <= {"held", "skipped"}
+
+
+def test_skip_of_the_held_one_lets_its_lane_go_on(studio: SqliteLedger, config: Path, call: Call) -> None:
+    assert call("skip", config, the(studio, MAILER, 101)).code == 0
+    (run,), _ = studio.claim({MAILER: 1}, 9, "test", time.time())
+    assert [one.event_id for one in run.deliveries] == [102, 103]
+
+
+def test_release_lets_a_plugin_go_on_from_the_one_that_failed(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("release", config, "mailer")
+    assert said.code == 0
+    (run,), _ = studio.claim({MAILER: 1}, 9, "test", time.time())
+    assert [one.event_id for one in run.deliveries] == [101, 102, 103]
+
+
+def test_release_of_a_plugin_that_is_not_held_or_not_known_says_which(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("release", config, "tidier")
+    assert (said.code, said.err) == (1, "Nothing was changed: no such lane of tidier is held.\n")
+    said = call("release", config, "tydier")
+    assert said.err == "Nothing was changed: there is no plugin tydier. Known plugins: mailer, tidier, typo.\n"
+
+
+def test_an_operation_on_a_stopped_daemon_says_when_it_takes_effect(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.beat(Heartbeat(4711, NOW - 900, NOW - 600, "0.1.0", "studio.toml"), [])
+    assert call("release", config, "mailer").err == "The daemon is not running; this takes effect when it starts.\n"
+
+
+def test_operations_are_recorded_with_who_and_why(studio: SqliteLedger, config: Path, call: Call) -> None:
+    import sqlite3  # noqa: PLC0415 - no port shows the record; this test alone looks at the table
+
+    call("retry", config, "--state", "dead", "--why", "server is back")
+    with sqlite3.connect(config.parent / "state" / "ledger.db") as database:
+        (row,) = database.execute("SELECT verb, who, why, changed FROM operations").fetchall()
+    assert row[0] == "retry"
+    assert re.fullmatch(r".+@.+", row[1])
+    assert row[2:] == ("server is back", 1)
+
+
+@pytest.mark.parametrize("command", ["retry", "skip"])
+def test_an_operation_on_everything_is_refused(studio: SqliteLedger, config: Path, call: Call, command: str) -> None:
+    said = call(command, config)
+    assert said.code == 2
+    assert "by their ids, or by --plugin, --state, --event" in said.err
+
+
+def test_what_was_changed_can_be_had_as_json(studio: SqliteLedger, config: Path, call: Call) -> None:
+    (row,) = call("retry", config, "--state", "dead", "--json").json
+    assert (row["state"], row["attempts"]) == ("waiting", 0)
+
+
+# finding the configuration
+
+
+def test_without_a_ledger_the_next_step_is_said(config: Path, call: Call) -> None:
+    said = call("status", config)
+    assert said.code == 2
+    assert said.err.startswith(f"callsheet: No daemon has run with {config} yet: there is no ")
+    assert not list((config.parent / "state").iterdir())
+
+
+def test_config_may_come_from_the_environment_and_is_then_left_out_of_cures(
+    studio: SqliteLedger, config: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLSHEET_CONFIG", str(config))
+    assert "`callsheet release mailer`" in call("status").out
+    assert call("release", "mailer").code == 0
+
+
+def test_a_ledger_is_named_the_same_by_the_daemon_and_by_the_commands() -> None:
+    from callsheet import daemon  # noqa: PLC0415 - brings in all of the daemon, for this one fact
+    from callsheet.cli import opening  # noqa: PLC0415
+
+    assert opening.LEDGER == daemon.LEDGER
+
+
+# documented keys
+
+DOCUMENTED = set(re.findall(r"`(\w+)`", (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text("utf-8")))
+
+
+def keys(value: Any, *, data: bool = False) -> set[str]:
+    """All keys in a JSON value; not those that are data, such as event types."""
+    if isinstance(value, list):
+        return {key for one in value for key in keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    own = set() if data else set(value)
+    return own | {inner for key, one in value.items() for inner in keys(one, data=key == "filter")}
+
+
+@pytest.mark.parametrize("command", ["status", "plugins", "deliveries"])
+def test_every_json_key_is_documented(studio: SqliteLedger, config: Path, call: Call, command: str) -> None:
+    undocumented = keys(call(command, config, "--json").json) - DOCUMENTED
+    assert not undocumented
+
+
+def test_every_json_key_of_a_check_is_documented(config: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistaken = call("check", config, "--offline", "--json")
+    assert (mistaken.code, mistaken.json["well"]) == (2, False)
+    monkeypatch.setenv("NOT_SET_HERE", "secret")
+    (config.parent / "plugins").mkdir()
+    (config.parent / "plugins" / "a.py").touch()
+    config.write_text(config.read_text().replace("/mnt/away", "plugins"))
+    checked = call("check", config, "--offline", "--json")
+    assert (checked.code, checked.json["sites"][0]["plugins"][0]["plugin"]) == (0, "a")
+    assert not (keys(mistaken.json) | keys(checked.json)) - DOCUMENTED

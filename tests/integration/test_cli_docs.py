@@ -1,0 +1,91 @@
+"""The examples of the README and the pages work as they stand there."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callsheet import Context, Retry
+from callsheet.config import load
+from callsheet.config.settings import Secret
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.local import LocalExecutor
+from callsheet.model import Manifest, PluginFile, PluginKey
+from callsheet.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall((ROOT / page).read_text("utf-8")) if kind == language]
+
+
+def module(name: str, text: str) -> types.ModuleType:
+    made = types.ModuleType(name)
+    exec(compile(text, name, "exec"), made.__dict__)
+    return made
+
+
+@pytest.fixture
+def close_shot() -> Any:
+    """The plugin of the README."""
+    (plugin,) = blocks("README.md", "python")
+    return module("close_shot", plugin)
+
+
+@pytest.mark.parametrize(
+    ("page", "at", "callback"),
+    [("README.md", 0, "close_shot"), ("docs/plugins.md", 0, "follow"), ("docs/plugins.md", 1, "changed")],
+)
+def test_a_plugin_of_the_pages_registers_in_a_worker(tmp_path: Path, page: str, at: int, callback: str) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(blocks(page, "python")[at])
+    executor = LocalExecutor({"studio": WorkerSetup("studio", "http://127.0.0.1:9", "x", Secret("y"))}, tmp_path)
+    try:
+        executor.load(PluginFile(PluginKey("studio", "example"), str(file), 0, 1.0))
+        manifests: list[Manifest] = []
+        deadline = time.monotonic() + 60
+        while not manifests and time.monotonic() < deadline:
+            manifests = [one for one in executor.collect(1.0) if isinstance(one, Manifest)]
+    finally:
+        executor.close(5.0)
+    assert manifests[0].problem is None
+    assert [one.key.name for one in manifests[0].callbacks] == [callback]
+
+
+def test_the_plugin_of_the_readme_does_what_it_is_there_for(close_shot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "close_shot", close_shot)
+    (example, _) = blocks("docs/sandbox.md", "python")
+    module("the_test_of_the_page", example).test_a_finished_task_finishes_its_shot()
+
+
+def test_the_plugin_of_the_readme_comes_back_for_a_task_that_is_not_linked_yet(close_shot: Any) -> None:
+    with Sandbox() as sandbox:
+        sg = sandbox.connect()
+        project = sg.find_one("Project", [])
+        task = sg.create("Task", {"content": "loose", "project": project})
+        sg.update("Task", task["id"], {"sg_status_list": "fin"})
+        context = Context(sandbox.events()[-1], connect=sandbox.connect, log=logging.getLogger("test"), fields=["entity"])
+        with pytest.raises(Retry) as retry:
+            close_shot.close_shot(context)
+    assert retry.value.after == 60
+
+
+def test_the_faults_of_the_page_are_faults() -> None:
+    (_, faults) = blocks("docs/sandbox.md", "python")
+    module("faults_of_the_page", f"from callsheet.sandbox import Sandbox\n{faults}")
+
+
+def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "callsheet.toml").write_text(blocks("docs/start.md", "toml")[0])
+    settings = load(tmp_path / "callsheet.toml", {"SG_EVENT_KEY": "secret"})
+    assert settings.sites[0].plugins == (tmp_path / "plugins",)

@@ -1,0 +1,94 @@
+"""What the command line does with errors, and with names it doesn't know."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from callsheet.cli import SHORT_HELP, group, main
+from callsheet.errors import ConfigError, StateError
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
+    """Makes ``callsheet status`` raise what is put in under ``error``."""
+    raised: dict[str, BaseException] = {}
+
+    @click.command()
+    def command() -> None:
+        raise raised["error"]
+
+    monkeypatch.setattr(group, "get_command", lambda _context, _name: command)
+    return raised
+
+
+def run(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    return exit_.value.code
+
+
+def test_an_error_that_a_user_may_meet_is_a_line_and_exit_code_2(
+    failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing["error"] = StateError("The ledger is busy. Wait for it.")
+    assert run("status") == 2
+    assert capsys.readouterr() == ("", "callsheet: The ledger is busy. Wait for it.\n")
+
+
+def test_mistakes_in_a_configuration_are_counted_and_listed(
+    failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing["error"] = ConfigError(["a.toml:1: no", "a.toml:2: neither"])
+    assert run("status") == 2
+    assert capsys.readouterr().err == "callsheet: 2 mistakes in the configuration:\na.toml:1: no\na.toml:2: neither\n"
+
+
+def test_one_mistake_is_one_line(failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+    failing["error"] = ConfigError(["a.toml:1: no"])
+    run("status")
+    assert capsys.readouterr().err == "callsheet: a.toml:1: no\n"
+
+
+def test_a_defect_is_told_with_its_traceback_and_where_to_report_it(
+    failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing["error"] = ZeroDivisionError("oh")
+    assert run("status") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("callsheet: this should not have happened; it is a defect of Callsheet")
+    assert "ZeroDivisionError: oh" in told
+    assert "issue tracker" in told
+
+
+def test_ctrl_c_is_quiet(failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+    failing["error"] = KeyboardInterrupt()
+    assert run("status") == 130
+    assert capsys.readouterr().err.strip() == ""
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_command_that_exits_by_itself_keeps_its_code(failing: dict[str, BaseException], code: int) -> None:
+    failing["error"] = click.exceptions.Exit(code)
+    assert run("status") == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["statsu"], "There is no command 'statsu'. Did you mean 'status'?"),
+        (["xyzzy"], "There is no command 'xyzzy'. 'callsheet --help' lists them all."),
+        (["status", "--jsn"], "--json"),
+    ],
+)
+def test_a_wrong_word_is_a_usage_error_that_names_the_right_one(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_group_without_a_command_shows_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f" {name} {line}" in shown for name, line in SHORT_HELP.items())
