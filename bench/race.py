@@ -12,9 +12,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.scenarios import NEW_STYLE, Plugin
 
 CONF = """[daemon]
 pidFile: {folder}/daemon.pid
@@ -42,19 +44,6 @@ to: b@localhost
 subject: bench
 """
 
-NOOP = """
-import time
-FIRST, LAST, MARK = {first}, {last}, {mark!r}
-
-def registerCallbacks(reg):
-    reg.registerCallback({script!r}, {key!r}, noop, {wanted!r}, None)
-
-def noop(sg, logger, event, args):
-    if event["id"] == FIRST or event["id"] == LAST:
-        with open(MARK, "a") as mark:
-            mark.write("%.6f\\n" % time.time())
-"""
-
 
 @dataclass(frozen=True)
 class Site:
@@ -78,9 +67,9 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def site(events: int) -> Iterator[Site]:
-    """A sandbox in its own process, with so many events."""
-    command = [sys.executable, "-m", "bench.site", str(events)]
+def site(scenario: str) -> Iterator[Site]:
+    """A sandbox in its own process, with the scenario's events."""
+    command = [sys.executable, "-m", "bench.site", scenario]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
         yield Site(**json.loads(process.stdout.readline()))
@@ -92,22 +81,20 @@ def read(where: Site) -> float:
     return where.count / float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout)
 
 
-def race(where: Site, plugins: dict[str, str], command: Sequence[str], *, timeout: float = 300.0) -> float:
-    """Seconds from the first event's callback to the last one's. ``plugins``: name → source with ``{mark}`` and the site's facts.
-
-    ``command`` gets the conf's path appended.
-    """
+def race(where: Site, plugins: Mapping[str, Plugin], command: Sequence[str], *, timeout: float = 300.0) -> float:
+    """Seconds from the first call of any plugin to the last call of all. ``command`` gets the conf's path appended."""
     with tempfile.TemporaryDirectory(prefix="callsheet-bench-") as name:
         folder = Path(name)
         mark = folder / "mark"
         (folder / "plugins").mkdir()
         (folder / "logs").mkdir()
-        facts = {"first": where.first, "last": where.last, "mark": str(mark), "script": where.script, "key": where.key}
-        for plugin, source in plugins.items():
-            (folder / "plugins" / f"{plugin}.py").write_text(source.format(wanted=None, **facts))
+        for plugin, one in plugins.items():
+            (folder / "plugins" / f"{plugin}.py").write_text(_source(one, where, mark))
         conf = folder / "shotgunEventDaemon.conf"
         conf.write_text(CONF.format(folder=folder, url=where.url, script=where.script, key=where.key))
-        state = {str(folder / "plugins"): dict.fromkeys(plugins, (where.first - 1, {}))}
+        state: dict[str, dict[str, tuple[int, dict[int, object]]]] = {
+            str(folder / "plugins"): dict.fromkeys(plugins, (where.first - 1, {}))
+        }
         (folder / "daemon.id").write_bytes(pickle.dumps(state))
         log = (folder / "output").open("w+")
         with subprocess.Popen([*command, str(conf)], stdout=log, stderr=log, env=environment()) as daemon:
@@ -119,6 +106,21 @@ def race(where: Site, plugins: dict[str, str], command: Sequence[str], *, timeou
                 raise
             finally:
                 daemon.send_signal(signal.SIGKILL)
+
+
+def _source(plugin: Plugin, where: Site, mark: Path) -> str:
+    first = where.first + plugin.turn
+    attributes = ["sg_status_list"] if plugin.work != "pass" else None
+    return plugin.source.format(
+        on="from callsheet import on" if plugin.source is NEW_STYLE else "",
+        first=first,
+        last=first + (where.last - first) // plugin.share * plugin.share,
+        mark=str(mark),
+        script=where.script,
+        key=where.key,
+        wanted=None if plugin.types is None else dict.fromkeys(plugin.types, attributes),
+        work=plugin.work,
+    )
 
 
 def _wait(mark: Path, marks: int, daemon: subprocess.Popen[bytes], timeout: float) -> float:

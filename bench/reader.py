@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-import shotgun_api3
+from shotgun_api3.shotgun import Shotgun
 
 FIELDS = ["id", "event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at"]
 
@@ -13,11 +13,16 @@ FIELDS = ["id", "event_type", "attribute_name", "meta", "entity", "user", "proje
 def main() -> None:
     """``python -m bench.reader URL SCRIPT KEY AFTER LAST``."""
     url, script, key, after, last = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
-    site = shotgun_api3.Shotgun(url, script, key)
+    site = Shotgun(url, script, key)
     began = time.perf_counter()
     while after < last:
-        order = [{"column": "id", "direction": "asc"}]
-        after = site.find("EventLogEntry", [["id", "greater_than", after]], FIELDS, order, limit=500)[-1]["id"]
+        after = site.find(
+            "EventLogEntry",
+            [["id", "greater_than", after]],
+            FIELDS,
+            order=[{"field_name": "id", "direction": "asc"}],
+            limit=500,
+        )[-1]["id"]
     print(time.perf_counter() - began)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 
@@ -10,9 +11,9 @@ def main() -> None:
     checkout, conf = sys.argv[1], sys.argv[2]
     sys.path.insert(0, f"{checkout}/src")
     sys.argv[:] = [f"{checkout}/src/shotgunEventDaemon.py", "foreground"]
-    import shotgunEventDaemon  # noqa: PLC0415 - on the path only now
+    engine = importlib.import_module("shotgunEventDaemon")
 
-    shotgunEventDaemon.Engine(conf).start()
+    engine.Engine(conf).start()
 
 
 if __name__ == "__main__":

@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import sys
 
+from bench.scenarios import SCENARIOS
 from callsheet.sandbox import Sandbox
 
 
 def main() -> None:
-    """``python -m bench.site EVENTS``."""
-    count = int(sys.argv[1])
+    """``python -m bench.site SCENARIO``."""
+    scenario = SCENARIOS[sys.argv[1]]
     with Sandbox() as sandbox:
-        sandbox.add_events(count)
-        events = sandbox.events()
-        last = events[-1]["id"]
-        facts = {"url": sandbox.url, "script": sandbox.script, "key": sandbox.key, "first": last - count + 1, "last": last}
+        ids = sandbox.add_events(scenario.events, make=scenario.make)
+        scenario.faults(sandbox)
+        facts = {"url": sandbox.url, "script": sandbox.script, "key": sandbox.key, "first": ids[0], "last": ids[-1]}
         print(json.dumps(facts), flush=True)
         sys.stdin.read()
 

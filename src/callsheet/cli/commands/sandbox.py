@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from callsheet.cli.examples import examples
 from callsheet.errors import CallsheetError
 from callsheet.sandbox import Activity, Fault, Sandbox
 from callsheet.sandbox.faults import KINDS
@@ -58,7 +59,10 @@ def _faults(_context: click.Context, _option: click.Parameter, given: tuple[str,
 
 
 @click.command(
-    epilog="Kinds of faults: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + ".",
+    epilog=examples(("callsheet sandbox --activity 2", "with pretend artists at work, two changes a second"))
+    + "\n\nKinds of faults: "
+    + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
+    + ".",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
