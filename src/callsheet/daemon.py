@@ -35,6 +35,13 @@ from callsheet.version import __version__
 LEDGER = "ledger.db"
 """The ledger's file in the state folder."""
 
+STEP_ENDS = 5.0
+"""Seconds within which a step of a service ends that waits for nothing but the disk."""
+
+RUNS_AHEAD = 16
+"""Runs that wait in a worker behind those it executes: where each run is one delivery of a lane of its own, the worker does not have
+to wait for the ledger after each."""
+
 DRAIN_LOOK = 0.02
 """Seconds between two looks at whether a drain has come to its end."""
 
@@ -83,6 +90,7 @@ class Daemon:
         executor = LocalExecutor(
             {site.name: _setup(self._settings, site) for site in self._settings.sites},
             self._settings.state,
+            ahead=RUNS_AHEAD,
         )
         roster = Roster({site.name: site.plugins for site in self._settings.sites}, executor, ledger)
         intakes: list[IntakeService] = []
@@ -107,11 +115,11 @@ class Daemon:
             for service in services:
                 service.stop()
             executor.wake()
-            dispatch.join(self._settings.grace)
+            dispatch.join(STEP_ENDS)
             executor.close(self._settings.grace)
             dispatch.finish()
             for service in (roster, upkeep):
-                service.join(self._settings.grace)
+                service.join(STEP_ENDS)
 
     def _wait(self, dispatch: Dispatch, intakes: list[IntakeService]) -> None:
         if not self._drain:

@@ -285,3 +285,9 @@ def test_many_events_do_not_slow_the_poll(sandbox: Sandbox, sg: Any, capsys: pyt
         pages = f"a page at the beginning {early * 1e3:.0f} ms, at the end {late * 1e3:.0f} ms, with a gap {gaps * 1e3:.0f} ms"
         print(f"\n100,000 events written in {filling:.2f} s; {pages} (the client's own work included)")  # noqa: T201 - the figures
     assert newest == 100_001
+
+
+def test_bulk_events_take_each_field_from_make_the_type_too(sandbox: Sandbox) -> None:
+    ids = sandbox.add_events(4, make=lambda number: {"event_type": f"Studio_Type_{number % 2}", "description": str(number)})
+    made = sandbox.events(after=ids[0] - 1)
+    assert [(one["event_type"], one["description"]) for one in made] == [(f"Studio_Type_{n % 2}", str(n)) for n in range(4)]

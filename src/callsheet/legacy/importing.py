@@ -62,8 +62,10 @@ def import_state(
     if found.positions is None:
         emit("state.imported", site=chosen.name, source=str(source), plugins={}, problem=found.problem)
         return found
-    if plugins:
-        ledger.enrol(plugins, PluginState.LOADING, now)
+    # A daemon may have met and even described them by now; only their places are missing.
+    met = {record.key for record in ledger.plugins(chosen.name)}
+    if new := [plugin for plugin in plugins if plugin.key not in met]:
+        ledger.enrol(new, PluginState.LOADING, now)
     # Standing at the cursor is standing nowhere in particular: None.
     apart = {name: None if last == found.cursor else last for name, last in found.positions.items()}
     ledger.record(Intake(chosen.name, cursor=found.cursor, gaps=found.gaps, positions=apart), now)

@@ -103,7 +103,7 @@ class EventDesk:
             meta = {"type": "new_entity", "entity_type": entity.type, "entity_id": entity.id}
         moment = fields.get("created_at", self.site.clock())
         return NewEvent(
-            event_type,
+            fields.get("event_type", event_type),
             moment if isinstance(moment, str) else timestamp(moment),
             attribute,
             meta,

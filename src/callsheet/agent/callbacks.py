@@ -1,0 +1,203 @@
+"""One registered function, of either kind: how it is described, whether it wants an event, how it is called."""
+
+import logging
+from typing import Any, Callable, Dict, Optional
+
+from callsheet.agent.api import Context, Rule
+from callsheet.agent.connection import Connection, PerThread
+from callsheet.agent.matching import ANY, Filter, wanted
+from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
+
+Event = Dict[str, Any]
+Description = Dict[str, Any]
+
+
+class Callback:
+    """What the runner knows of a callback. ``name`` is its identity within the plugin, ``ordinal`` its place in it."""
+
+    logs_failures = False
+    """Whether a failure is logged by the worker, where it happened."""
+
+    def __init__(self, name: str, ordinal: int, logger: logging.Logger) -> None:
+        self.name = name
+        self.ordinal = ordinal
+        self.logger = logger
+        self.on_dead = "continue"
+        self.slots = 1
+
+    def describe(self) -> Description:
+        """The callback as the manifest has it."""
+        raise NotImplementedError
+
+    def refusal(self, event: Event) -> Optional[str]:
+        """Why the callback does not want this event after all; None if it does. Decides what only Python can."""
+        raise NotImplementedError
+
+    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
+        """Call the plugin's function; raises what that raises. Its frame is the next in a traceback."""
+        raise NotImplementedError
+
+
+class LegacyCallback(Callback):
+    """Registered with ``reg.registerCallback``, in one of the three forms."""
+
+    logs_failures = True
+
+    def __init__(
+        self,
+        name: str,
+        ordinal: int,
+        logger: logging.Logger,
+        *,
+        function: Callable[..., Any],
+        form: int,
+        connection: Connection,
+        match_events: Any,
+        filter: Filter,  # noqa: A002 - the word of the manifest
+        args: Any,
+        stop_on_error: bool,
+        use_session_uuid: bool,
+        plugin: str,
+        site: str,
+    ) -> None:
+        super().__init__(name, ordinal, logger)
+        self._function = function
+        self._form = form
+        self._connection = connection
+        self._match_events = match_events
+        self._filter = filter
+        self._asks = any(rule["rule"] == "ask" for rule in filter.values())
+        self._args = args
+        self._use_session_uuid = use_session_uuid
+        self._plugin = plugin
+        self._site = site
+        self.on_dead = "hold" if stop_on_error else "continue"
+
+    def describe(self) -> Description:
+        """One attempt, in the plugin's lane: as shotgunEvents does it."""
+        return {
+            "name": self.name,
+            "ordinal": self.ordinal,
+            "filter": self._filter,
+            "lane": "plugin",
+            "retry": {"attempts": 1},
+            "on_dead": self.on_dead,
+            "timeout": None,
+            "slots": 1,
+            "fields": [],
+            "where": self._asks,
+            "toolkit": False,
+            "legacy": True,
+        }
+
+    def refusal(self, event: Event) -> Optional[str]:
+        """Asks ``matchEvents`` itself where it is of a kind that the daemon can't decide."""
+        if self._asks and not wanted(self._match_events, event):
+            return "its matchEvents does not want this event"
+        return None
+
+    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
+        """Call with ``sg``, as the form wants it."""
+        sg = self._connection.ready()
+        if self._use_session_uuid:
+            sg.set_session_uuid(event["session_uuid"])
+        try:
+            if self._form == WITH_LOGGER:
+                self._function(sg, self.logger, event, self._args)
+            elif self._form == WITHOUT_LOGGER:
+                self._function(sg, event, self._args)
+            else:
+                self._function(self._context(sg, event, attempt, delivery_id))
+        finally:
+            self._connection.used()
+
+    def _context(self, sg: Any, event: Event, attempt: int, delivery_id: int) -> Context:
+        return Context(
+            event,
+            connect=lambda: sg,
+            log=self.logger,
+            attempt=attempt,
+            delivery_id=delivery_id,
+            args=self._args,
+            site=self._site,
+            plugin=self._plugin,
+        )
+
+
+class OnCallback(Callback):
+    """Decorated with ``@on``."""
+
+    def __init__(
+        self, name: str, ordinal: int, logger: logging.Logger, *, rule: Rule, connection: PerThread, plugin: str, site: str
+    ) -> None:
+        super().__init__(name, ordinal, logger)
+        self._rule = rule
+        self._connection = connection
+        self._plugin = plugin
+        self._site = site
+        self.on_dead = rule.on_dead
+        self.slots = rule.slots
+
+    def describe(self) -> Description:
+        """The rule as the daemon needs it; ``where`` stands for all that is decided here."""
+        rule = self._rule
+        names = rule.attributes
+        matches = ANY if names is None or "*" in names else {"rule": "among", "values": sorted(set(names))}
+        types = ("*",) if "*" in rule.event_types else rule.event_types
+        return {
+            "name": self.name,
+            "ordinal": self.ordinal,
+            "filter": dict.fromkeys(types, matches),
+            "lane": rule.lane,
+            "retry": rule.retry,
+            "on_dead": rule.on_dead,
+            "timeout": rule.timeout,
+            "slots": rule.slots,
+            "fields": list(rule.fields),
+            "where": not (rule.where is None and rule.project is None and rule.user is None),
+            "toolkit": rule.toolkit,
+            "legacy": False,
+        }
+
+    def refusal(self, event: Event) -> Optional[str]:
+        """Asks project, user and ``where``."""
+        rule = self._rule
+        if rule.project is not None and not _is_one_of(event["project"], rule.project):
+            return f"its project is not {rule.project!r}"
+        if rule.user is not None and not _is_one_of(event["user"], rule.user):
+            return f"its user is not {rule.user!r}"
+        if rule.where is not None and not rule.where(event):
+            return "where= said no"
+        return None
+
+    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
+        """Call with a context."""
+        if self._rule.toolkit:
+            raise NotImplementedError(
+                "toolkit=True is not served yet: Callsheet can't start this callback in its project's Toolkit."
+            )
+        context = Context(
+            event,
+            connect=self._connection.ready,
+            log=self.logger,
+            attempt=attempt,
+            delivery_id=delivery_id,
+            site=self._site,
+            plugin=self._plugin,
+            fields=self._rule.fields,
+        )
+        try:
+            self._rule.function(context)
+        finally:
+            self._connection.used()
+
+
+def _is_one_of(link: Any, which: Any) -> bool:
+    """Whether a link is the one meant by an id, a name or a link, or by one of several of these."""
+    if not isinstance(link, dict):
+        return False
+    if isinstance(which, dict):
+        return bool(which.get("id") == link.get("id") and which.get("type", link.get("type")) == link.get("type"))
+    if isinstance(which, (int, str)):
+        return which in (link.get("id"), link.get("name"))
+    return any(_is_one_of(link, one) for one in which)

@@ -1,0 +1,100 @@
+"""A plugin's connection to its site: made late, and renewed before a dropped socket can fail a call.
+
+Load balancers drop connections that were idle for some minutes. Since 3.8.5 shotgun_api3 does not try again after a socket
+error, so the first call on such a connection fails. Between two deliveries nothing can be under way, so that is when it is closed;
+the next call opens a new one.
+"""
+
+import select
+import threading
+import time
+from typing import Any, Callable, Optional
+
+IDLE = 30.0
+"""Seconds without a call after which a connection is not trusted any more."""
+
+
+class Site:
+    """How to reach the site, for all connections of a plugin."""
+
+    def __init__(self, url: str, proxy: Optional[str]) -> None:
+        self.url = url
+        self.proxy = proxy
+
+    def connect(self, script: Any, key: Any) -> Any:
+        """A ``shotgun_api3.Shotgun`` that has not said anything to the site yet."""
+        try:
+            import shotgun_api3  # noqa: PLC0415 - late: it takes 0.1 s, and not every plugin needs it
+        except ImportError as error:
+            raise ImportError(
+                f"shotgun_api3 can't be imported by the worker's Python: {error}. Install it there: pip install shotgun_api3",
+                name="shotgun_api3",
+            ) from error
+        return shotgun_api3.Shotgun(  # type: ignore[attr-defined] # it has no types
+            self.url, script, key, http_proxy=self.proxy, connect=False
+        )
+
+
+class Connection:
+    """One Shotgun object, kept fit for use by one delivery after another."""
+
+    def __init__(self, sg: Any) -> None:
+        self._sg = sg
+        self._used = time.monotonic()
+
+    def ready(self) -> Any:
+        """The object, the same each time; its socket is open and answers, or is going to be opened."""
+        sg = self._sg
+        # None until the first call, and that is all that most deliveries pay.
+        http = getattr(sg, "_connection", None)
+        if http is not None and (time.monotonic() - self._used > IDLE or _dropped(http)):
+            sg.close()
+        return sg
+
+    def used(self) -> None:
+        """Note that a delivery which may have used the connection has ended."""
+        if getattr(self._sg, "_connection", None) is not None:
+            self._used = time.monotonic()
+
+
+class PerThread:
+    """A connection for each thread that asks, since a Shotgun object serves one thread only."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._mine = threading.local()
+
+    def ready(self) -> Any:
+        """The calling thread's Shotgun object."""
+        held = getattr(self._mine, "connection", None)
+        if held is None:
+            held = self._mine.connection = Connection(self._make())
+        return held.ready()
+
+    def used(self) -> None:
+        """Note that a delivery of the calling thread has ended."""
+        held = getattr(self._mine, "connection", None)
+        if held is not None:
+            held.used()
+
+
+def _dropped(http: Any) -> bool:
+    """Whether the other side closed a socket of an ``httplib2.Http``, or said what nobody asked for."""
+    for held in list(getattr(http, "connections", {}).values()):
+        socket = getattr(held, "sock", None)
+        if socket is None:
+            continue
+        try:
+            if _readable(socket.fileno()):
+                return True
+        except (OSError, ValueError):
+            return True
+    return False
+
+
+def _readable(descriptor: int) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()  # unlike select(), it takes descriptors above 1023
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([descriptor], [], [], 0)[0])

@@ -1,0 +1,83 @@
+"""Imports a plugin's file the way shotgunEvents does, and a little better."""
+
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from types import ModuleType
+
+
+def module_name(path: str) -> str:
+    """``__name__`` of the plugin: its basename without ``.py``, whatever letters that has."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def prepare(argv0: str, path: str) -> None:
+    """Make ``sys.argv`` and ``sys.path`` what plugins expect.
+
+    ``sys.argv[0]`` is the daemon's script, and its folder is searched first, but for the agent's own archive. The plugin's folder
+    comes last, so that it shadows nothing.
+    """
+    sys.argv[:] = [argv0]
+    beside = os.path.dirname(os.path.abspath(argv0)) if argv0 else ""
+    if beside and beside not in sys.path:
+        sys.path.insert(1, beside)
+    folder = os.path.dirname(os.path.abspath(path))
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def load(path: str) -> ModuleType:
+    """Execute the file as a module. Raises what reading, compiling or executing it raises.
+
+    It is compiled from its text each time: a cached ``.pyc`` can't tell two edits of one second apart. While it executes, and from
+    then on, the module is in ``sys.modules``, which dataclasses and pickle need; unless another module of that name exists.
+    """
+    name = module_name(path)
+    with open(path, "rb") as file:
+        source = file.read()
+    code = compile(source, path, "exec", dont_inherit=True)
+    spec = importlib.util.spec_from_file_location(name, path, loader=importlib.machinery.SourceFileLoader(name, path))
+    if spec is None:
+        raise ImportError(f"{path} can't be imported", name=name, path=path)
+    module = importlib.util.module_from_spec(spec)
+    known = not _is_taken(name, path)
+    if known:
+        sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - running plugins is what a worker is for
+    except BaseException:
+        if known:
+            sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def mentions(path: str, word: bytes) -> bool:
+    """Whether the file's text has ``word``; an unreadable file has none."""
+    try:
+        with open(path, "rb") as file:
+            return word in file.read()
+    except OSError:
+        return False
+
+
+def try_import(name: str) -> None:
+    """Import a module ahead of time; whether that works is said when it is needed."""
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+
+
+def _is_taken(name: str, path: str) -> bool:
+    """Whether ``import name`` means something else than the plugin at ``path``."""
+    if name in sys.modules:
+        return getattr(sys.modules[name], "__file__", None) != path  # an earlier state of this very plugin gives way
+    if "." in name:
+        return False  # finding it would import what stands before the dot
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return False
+    return found is not None and found.origin != os.path.abspath(path)

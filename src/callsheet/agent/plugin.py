@@ -1,0 +1,197 @@
+"""A plugin in its worker: loaded, registered, ready to be described and called."""
+
+import logging
+import os
+import sys
+from types import ModuleType
+from typing import Any, Callable, Dict, List
+
+from callsheet.agent import loader, python2
+from callsheet.agent.api import Rule, gather
+from callsheet.agent.callbacks import Callback, LegacyCallback, OnCallback
+from callsheet.agent.config import Config
+from callsheet.agent.connection import Connection, PerThread, Site
+from callsheet.agent.failures import Secrets, beyond, traceback_of
+from callsheet.agent.legacy import Registrar
+from callsheet.agent.matching import filter_of
+from callsheet.agent.passing import passes
+from callsheet.agent.protocol import Message
+from callsheet.agent.signatures import logger_name_of, name_of
+
+
+class Trouble(Exception):  # noqa: N818 - the manifest's word for it
+    """The plugin can't be used. The fields are those of the manifest."""
+
+    def __init__(self, problem: str, *, where: str, level: str, logger: str, passing: bool) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.level = level
+        self.logger = logger
+        self.passing = passing
+
+
+class Plugin:
+    """What a setup message describes, once ``load`` has run it. ``say`` sends a message to the daemon."""
+
+    def __init__(self, setup: Message, say: Callable[[Message], None], secrets: Secrets) -> None:
+        self.name = str(setup["plugin"])
+        self.path = str(setup["path"])
+        self.site = str(setup["site"])
+        self.callbacks: Dict[str, Callback] = {}
+        self._setup = setup
+        self._say = say
+        self._secrets = secrets
+        self._config = Config(setup["config"])
+        self._reach = Site(setup["url"], setup["proxy"])
+        self.logger = logging.getLogger(f"plugin.{self.name}")
+        self.logger.setLevel(setup["level"])
+        _equip(self.logger, self._config)
+        for secret in (setup["key"], self._config.get("emails", "password", fallback=None)):
+            secrets.add(secret)
+
+    def load(self) -> None:
+        """Import the file and let it register. Raises Trouble."""
+        source_is_legacy = loader.mentions(self.path, b"registerCallbacks")
+        if source_is_legacy:
+            loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
+        with gather() as rules:
+            module = self._import()
+            for rule in rules:
+                self._add_rule(rule)
+            self._register(module, found_rules=bool(rules))
+
+    def manifest(self) -> Message:
+        """The plugin as the daemon needs to know it."""
+        return self._manifest([callback.describe() for callback in self.callbacks.values()])
+
+    def broken(self, trouble: Trouble) -> Message:
+        """The manifest of a plugin that can't be used."""
+        message = self._manifest([])
+        message.update(
+            problem=self._secrets.cut(trouble.problem),
+            where=trouble.where,
+            level=trouble.level,
+            logger=trouble.logger,
+            passing=trouble.passing,
+        )
+        return message
+
+    @property
+    def slots(self) -> int:
+        """How many runs may be executed at once: 1 where a legacy callback expects to be alone, on the main thread."""
+        if any(isinstance(callback, LegacyCallback) for callback in self.callbacks.values()):
+            return 1
+        return max((callback.slots for callback in self.callbacks.values()), default=1)
+
+    def _manifest(self, callbacks: List[Dict[str, Any]]) -> Message:
+        return {
+            "is": "manifest",
+            "pid": os.getpid(),
+            "python": "{}.{}.{}".format(*sys.version_info),
+            "slots": self.slots,
+            "callbacks": callbacks,
+            "problem": None,
+            "where": "",
+            "level": "ERROR",
+            "logger": "",
+            "passing": False,
+        }
+
+    def _import(self) -> ModuleType:
+        try:
+            return loader.load(self.path)
+        except BaseException as error:  # noqa: BLE001 - sys.exit at import is trouble of this plugin, like any other
+            text = traceback_of(error, beyond(error.__traceback__, 2))
+            cure = python2.explain(error, self.path)
+            raise Trouble(
+                f"Could not load the plugin at {self.path}.\n\n" + (f"{cure}\n\n{text}" if cure else text),
+                where="import",
+                level="ERROR",
+                logger=self.logger.name,
+                passing=passes(error),
+            ) from None
+
+    def _register(self, module: ModuleType, *, found_rules: bool) -> None:
+        function = getattr(module, "registerCallbacks", None)
+        if not callable(function):
+            if found_rules:
+                return
+            raise Trouble(
+                f"Did not find a registerCallbacks function in plugin at {self.path}.",
+                where="register",
+                level="CRITICAL",
+                logger="engine",
+                passing=False,
+            )
+        try:
+            function(Registrar(self.logger, self._add_legacy, self._set_emails))
+        except BaseException as error:  # noqa: BLE001 - as above
+            text = traceback_of(error, beyond(error.__traceback__, 1))
+            raise Trouble(
+                f"Error running register callback function from plugin at {self.path}.\n\n{text}",
+                where="register",
+                level="CRITICAL",
+                logger="engine",
+                passing=passes(error),
+            ) from None
+
+    def _add_rule(self, rule: Rule) -> None:
+        connection = PerThread(lambda: self._connect(rule.script))
+        name = self._free_name(rule.function)
+        logger = self._child_logger(rule.function)
+        self.callbacks[name] = OnCallback(
+            name, len(self.callbacks), logger, rule=rule, connection=connection, plugin=self.name, site=self.site
+        )
+
+    def _connect(self, script: Any) -> Any:
+        name, key = script or (self._setup["script"], self._setup["key"])
+        self._secrets.add(key)
+        return self._reach.connect(name, key)
+
+    def _add_legacy(
+        self,
+        script: Any,
+        key: Any,
+        callback: Any,
+        *,
+        form: int,
+        matchEvents: Any,  # noqa: N803 - as the registrar has it
+        args: Any,
+        stopOnError: Any,  # noqa: N803 - the same
+    ) -> None:
+        self._secrets.add(key)
+        name = self._free_name(callback)
+        self.callbacks[name] = LegacyCallback(
+            name,
+            len(self.callbacks),
+            self._child_logger(callback),
+            function=callback,
+            form=form,
+            connection=Connection(self._reach.connect(script, key)),
+            match_events=matchEvents,
+            filter=filter_of(matchEvents),
+            args=args,
+            stop_on_error=bool(stopOnError),
+            use_session_uuid=bool(self._setup["use_session_uuid"]),
+            plugin=self.name,
+            site=self.site,
+        )
+
+    def _free_name(self, callback: Callable[..., Any]) -> str:
+        # The same after a restart, as long as the plugin registers in the same order.
+        name = name_of(callback)
+        taken = sum(1 for other in self.callbacks if other == name or other.startswith(f"{name}#"))
+        return name if taken == 0 else f"{name}#{taken + 1}"
+
+    def _child_logger(self, callback: Callable[..., Any]) -> logging.Logger:
+        logger = self.logger.getChild(logger_name_of(callback))
+        _equip(logger, self._config)
+        return logger
+
+    def _set_emails(self, emails: Any) -> None:
+        self._say({"is": "emails", "emails": emails})
+
+
+def _equip(logger: logging.Logger, config: Config) -> None:
+    logger.__dict__["config"] = config  # shotgunEvents' plugins read logger.config

@@ -1,0 +1,120 @@
+"""The contract between the daemon and a worker: frames on two private pipes.
+
+A frame is four bytes, the length of the rest in bytes (big-endian, unsigned), then one JSON object in UTF-8. The key ``is`` names
+the message. Times are seconds since the epoch, durations are seconds; what crosses is data, never a pickled object.
+
+The daemon says::
+
+    {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
+     "use_session_uuid": bool, "plugin": str, "path": str, "argv0": str, "level": int, "config": {section: {option: value}}}
+        Once, first. "timeout" is the default of sockets; "level" that of the plugin's logger; "argv0" the daemon's script.
+
+    {"is": "run", "run": int, "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
+        Call "callback" (a name of the manifest) with each event, one after another. "attempt" is 1 at the first try. The run goes
+        on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same object.
+
+    {"is": "stop"}
+        Finish the deliveries that are being run, give back the rest, and end.
+
+    End of file: the daemon is gone; the worker ends at once, in the middle of whatever it does.
+
+The worker says::
+
+    {"is": "manifest", "pid": int, "python": "3.11.7", "slots": int, "callbacks": [callback, ...],
+     "problem": str|null, "where": "import"|"register"|"", "level": "ERROR"|"CRITICAL", "logger": str, "passing": bool}
+        Once, when the plugin has registered, or could not ("problem"); the worker then ends. "passing": trouble of the sort that
+        goes away by itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
+        {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
+         "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
+         "where": bool, "toolkit": bool, "legacy": bool}; a null "retry" leaves it to the daemon's settings.
+
+    {"is": "begun", "run": int}                           the run's first delivery is about to be called
+    {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up", "started": float,
+     "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent}
+        Written before the next callback begins, so that killing the worker never runs a finished callback again.
+    {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
+    {"is": "record", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
+        A log record; "message" includes the text of an exception.
+    {"is": "emails", "emails": true|false|[address, ...]} whom the plugin wants mails to go to: the configured ones, nobody, these
+
+What plugins print is none of this: it goes to the worker's standard error, a pipe of its own.
+"""
+
+import json
+import struct
+from typing import Any, BinaryIO, Dict, Iterator, Optional, Union
+
+Message = Dict[str, Any]
+
+LENGTH = struct.Struct(">I")
+_scan = json.JSONDecoder().raw_decode
+LONGEST = 512 * 1024 * 1024
+"""Bytes; a length above this is garbage on the pipe, not a frame."""
+
+
+class BrokenFrameError(Exception):
+    """What came through the pipe is no frame of this protocol."""
+
+
+def encode(message: Message) -> bytes:
+    """The frame of a message. ASCII JSON, so that half characters in event texts survive."""
+    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    return LENGTH.pack(len(body)) + body
+
+
+def frame(body: bytes) -> bytes:
+    """The frame of a message that is encoded already."""
+    return LENGTH.pack(len(body)) + body
+
+
+def read(stream: BinaryIO) -> Optional[Message]:
+    """The next message of a blocking stream; None at its end, also in the middle of a frame. Raises BrokenFrameError."""
+    head = stream.read(4)
+    if len(head) < LENGTH.size:
+        return None
+    body = stream.read(_length(head, 0))
+    if len(body) < LENGTH.unpack(head)[0]:
+        return None
+    return _decode(body)
+
+
+def split(buffer: bytearray) -> Iterator[Message]:
+    """The whole frames at the head of ``buffer``, which loses them once all were taken. Raises BrokenFrameError.
+
+    For the frames of a worker, which are ASCII: their text is cut from the buffer as a whole, since there can be 50,000 a second.
+    """
+    text = buffer.decode("latin-1")
+    at, end = 0, len(buffer)
+    while True:
+        body = at + LENGTH.size
+        if body > end:
+            break
+        behind = body + _length(buffer, at)
+        if behind > end:
+            break
+        try:
+            message, stopped = _scan(text, body)
+        except ValueError as error:
+            raise BrokenFrameError(f"a frame holds no JSON: {error}") from error
+        if stopped != behind or type(message) is not dict or "is" not in message:
+            raise BrokenFrameError("a frame holds something else than one message")
+        yield message
+        at = behind
+    del buffer[:at]
+
+
+def _length(buffer: Union[bytes, bytearray], at: int) -> int:
+    (length,) = LENGTH.unpack_from(buffer, at)
+    if length > LONGEST:
+        raise BrokenFrameError(f"a frame of {length} bytes was announced; something else wrote into the pipe")
+    return int(length)
+
+
+def _decode(body: bytes) -> Message:
+    try:
+        message = json.loads(body)
+    except ValueError as error:
+        raise BrokenFrameError(f"a frame holds no JSON: {error}") from error
+    if not isinstance(message, dict) or "is" not in message:
+        raise BrokenFrameError("a frame holds JSON that is no message")
+    return message

@@ -1,0 +1,139 @@
+"""The Executor without processes: plugins run in the thread that collects. For tests, ours and those of plugin authors."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callsheet import telemetry
+from callsheet.agent import protocol
+from callsheet.agent.failures import Secrets
+from callsheet.agent.plugin import Plugin, Trouble
+from callsheet.agent.runner import Runner
+from callsheet.executors import messages
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.inbox import Inbox
+from callsheet.model import Callback, Manifest, PluginFile, PluginKey, Run, RunEnded
+from callsheet.ports import Message
+
+_TAKES = 2
+"""Runs that a plugin takes at a time, as a worker does."""
+
+
+@dataclass
+class _Loaded:
+    """A plugin that lives in this process."""
+
+    runner: Runner
+    callbacks: Mapping[str, Callback]
+    waiting: list[Run] = field(default_factory=list)
+
+
+class InlineExecutor:
+    """Implements ``ports.Executor``. Deterministic: ``load`` loads at once, ``collect`` runs what was submitted, in order.
+
+    A plugin's crash is this process's crash, timeouts are not kept, log records go to this process's logging, and helper modules
+    stay imported over a reload. Everything else is the agent's own code.
+    """
+
+    def __init__(self, setups: Mapping[str, WorkerSetup]) -> None:
+        self._setups = setups
+        self._inbox = Inbox()
+        self._lock = threading.RLock()
+        self._plugins: dict[PluginKey, _Loaded] = {}
+        self._folders: list[str] = []
+        self._closed = False
+
+    def load(self, plugin: PluginFile) -> None:
+        """Import the plugin's file, here and now. Without effect once closed. Raises KeyError for a site without a setup."""
+        with self._lock:
+            setup = self._setups.get(plugin.key.site)
+            if setup is None:
+                raise KeyError(f"There is no setup for site {plugin.key.site!r}, so {plugin.key} can't be loaded.")
+            self.unload(plugin.key)
+            if self._closed:
+                return
+            self._find_beside(plugin)
+            manifest = self._load(plugin, setup)
+        self._inbox.put([manifest])
+
+    def unload(self, plugin: PluginKey) -> None:
+        """Forget the plugin; runs that it did not begin come back."""
+        with self._lock:
+            loaded = self._plugins.pop(plugin, None)
+            if loaded is not None:
+                loaded.runner.stopping = True
+                self._inbox.put(RunEnded(run.id) for run in loaded.waiting)
+
+    def free(self) -> Mapping[PluginKey, int]:
+        """How many more runs each plugin takes before the next ``collect``."""
+        with self._lock:
+            return {key: _TAKES - len(one.waiting) for key, one in self._plugins.items() if len(one.waiting) < _TAKES}
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Keep the runs for the next ``collect``."""
+        with self._lock:
+            for run in runs:
+                loaded = self._plugins.get(run.plugin)
+                if loaded is None:
+                    self._inbox.put([RunEnded(run.id)])
+                else:
+                    loaded.waiting.append(run)
+
+    def collect(self, timeout: float) -> list[Message]:
+        """Run what was submitted, then return all that came of it."""
+        while True:
+            with self._lock:
+                waiting = [(loaded, loaded.waiting.pop(0)) for loaded in self._plugins.values() if loaded.waiting]
+            if not waiting:
+                return self._inbox.take(timeout)
+            for loaded, run in waiting:
+                loaded.runner.run(messages.run_message(run, loaded.callbacks))
+
+    def wake(self) -> None:
+        """End a waiting ``collect`` early."""
+        self._inbox.wake()
+
+    def close(self, grace: float) -> None:  # noqa: ARG002 - nothing runs between two calls of collect
+        """Forget all plugins, and take away what they added to ``sys.path``."""
+        with self._lock:
+            self._closed = True
+            for key in list(self._plugins):
+                self.unload(key)
+            for folder in self._folders:
+                sys.path.remove(folder)
+            self._folders.clear()
+
+    def _load(self, plugin: PluginFile, setup: WorkerSetup) -> Manifest:
+        secrets = Secrets()
+        key = plugin.key
+
+        def say(message: protocol.Message) -> None:
+            if message["is"] == "emails":
+                telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=message["emails"])
+
+        loaded = Plugin(messages.setup_message(setup, plugin), say, secrets)
+        try:
+            loaded.load()
+        except Trouble as trouble:
+            return messages.manifest(loaded.broken(trouble), setup, plugin)
+        manifest = messages.manifest(loaded.manifest(), setup, plugin)
+        runner = Runner(loaded, self._written, secrets, alone=lambda: True)
+        self._plugins[key] = _Loaded(runner, {one.key.name: one for one in manifest.callbacks})
+        return manifest
+
+    def _written(self, frames: bytes) -> None:
+        for message in protocol.split(bytearray(frames)):
+            if message["is"] == "report":
+                self._inbox.put([messages.report(message)])
+            elif message["is"] == "ended":
+                self._inbox.put([RunEnded(message["run"])])
+
+    def _find_beside(self, plugin: PluginFile) -> None:
+        folder = str(Path(plugin.path).absolute().parent)
+        if folder not in sys.path:
+            sys.path.append(folder)
+            self._folders.append(folder)

@@ -1,0 +1,82 @@
+"""The Executor on this machine: a process per plugin."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from callsheet.executors import archive
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.crew import Crew
+from callsheet.executors.inbox import Inbox
+from callsheet.executors.pump import Pump
+from callsheet.model import PluginFile, PluginKey, Run, RunEnded
+from callsheet.ports import Message
+
+
+class LocalExecutor:
+    """Implements ``ports.Executor``.
+
+    A worker that dies is replaced by itself; its plugin's Manifest comes again only if it reads differently then. One that dies
+    while it loads its plugin, or is not done with that after ``loading_time`` seconds, gives a Manifest that says so, and is tried
+    again ever later.
+    """
+
+    def __init__(self, setups: Mapping[str, WorkerSetup], state: Path, *, loading_time: float = 60.0, ahead: int = 1) -> None:
+        """``setups`` by site; ``ahead``: how many runs a worker takes beyond those it executes.
+
+        Raises StateError when the agent's archive can't be written to ``state``.
+        """
+        self._inbox = Inbox()
+        self._lock = threading.RLock()
+        self._crew = Crew(setups, archive.build(state), self._inbox.put, loading_time=loading_time, ahead=ahead)
+        self._pump = Pump(self._crew, self._lock)
+        self._closed = False
+        self._pump.start()
+
+    def load(self, plugin: PluginFile) -> None:
+        """Start (or start anew) the plugin's worker. Without effect once closed. Raises KeyError for a site without a setup."""
+        with self._lock:
+            if not self._closed:
+                self._crew.load(plugin)
+                self._pump.ring()
+
+    def unload(self, plugin: PluginKey) -> None:
+        """Let the plugin's worker finish what it runs, and end it."""
+        with self._lock:
+            if not self._closed:
+                self._crew.unload(plugin, "its plugin was unloaded")
+                self._pump.ring()
+
+    def free(self) -> Mapping[PluginKey, int]:
+        """How many more runs each ready plugin can take now."""
+        with self._lock:
+            return self._crew.free()
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Hand runs to their workers."""
+        with self._lock:
+            if self._closed:
+                self._inbox.put(RunEnded(run.id) for run in runs)
+                return
+            self._crew.submit(runs)
+            if self._crew.unsent:
+                self._pump.ring()
+
+    def collect(self, timeout: float) -> list[Message]:
+        """All that came in since the last call."""
+        return self._inbox.take(timeout)
+
+    def wake(self) -> None:
+        """End a waiting ``collect`` early."""
+        self._inbox.wake()
+
+    def close(self, grace: float) -> None:
+        """Let running deliveries finish for up to ``grace`` seconds, then end all workers; a second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._crew.empty()
+        self._pump.finish(grace)

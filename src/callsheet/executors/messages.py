@@ -1,0 +1,131 @@
+"""The daemon's words as frames for a worker, and a worker's as the daemon's. The contract: ``callsheet.agent.protocol``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from callsheet.agent import protocol
+from callsheet.errors import ProtocolError
+from callsheet.executors.access import WorkerSetup
+from callsheet.model import (
+    AttributeRule,
+    Callback,
+    CallbackKey,
+    Delivery,
+    Failure,
+    Manifest,
+    PluginFile,
+    Report,
+    Rule,
+    Run,
+    Verdict,
+)
+
+STOP = protocol.encode({"is": "stop"})
+
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
+def setup_message(setup: WorkerSetup, plugin: PluginFile) -> dict[str, Any]:
+    """The first message to a worker. It holds keys in clear: it goes through the pipe and nowhere else."""
+    return {
+        "is": "setup",
+        "site": setup.site,
+        "url": setup.url,
+        "script": setup.script,
+        "key": setup.key.reveal(),
+        "proxy": setup.proxy,
+        "timeout": setup.timeout,
+        "use_session_uuid": setup.use_session_uuid,
+        "plugin": plugin.key.name,
+        "path": plugin.path,
+        "argv0": setup.argv0,
+        "level": setup.level,
+        "config": {name: dict(values) for name, values in setup.config.items()},
+    }
+
+
+def run_frame(run: Run, callbacks: Mapping[str, Callback]) -> bytes:
+    """The frame that hands out a run. Events stay the text that they are: they are joined, not encoded again."""
+    words: dict[str, str] = {}
+    parts = []
+    before = None
+    for delivery in run.deliveries:
+        name = delivery.callback.name
+        word = words.get(name)
+        if word is None:
+            word = words[name] = json.dumps(name)
+        event = "null" if delivery.event_id == before else delivery.payload
+        before = delivery.event_id
+        go_on = "true" if _goes_on(callbacks.get(name), delivery) else "false"
+        parts.append(f"[{delivery.id},{word},{delivery.attempts + 1},{go_on},{event}]")
+    return protocol.frame(f'{{"is":"run","run":{run.id},"deliveries":[{",".join(parts)}]}}'.encode("utf-8", "surrogatepass"))
+
+
+def run_message(run: Run, callbacks: Mapping[str, Callback]) -> protocol.Message:
+    """The same, decoded: for a plugin that runs in this process."""
+    message: protocol.Message = json.loads(run_frame(run, callbacks)[protocol.LENGTH.size :])
+    return message
+
+
+def _goes_on(callback: Callback | None, delivery: Delivery) -> bool:
+    # The lane may go on behind a failure only if that is sure to be for good, and the callback does not hold its lane then.
+    return callback is not None and callback.on_dead == "continue" and delivery.attempts + 1 >= callback.retry.attempts
+
+
+def manifest(message: Mapping[str, Any], setup: WorkerSetup, plugin: PluginFile) -> Manifest:
+    """What the worker said of its plugin. Raises ProtocolError when it makes no sense."""
+    try:
+        return Manifest(
+            plugin=plugin.key,
+            generation=plugin.generation,
+            callbacks=tuple(_callback(one, setup, plugin) for one in message["callbacks"]),
+            problem=message["problem"],
+            where=message["where"],
+            level=message["level"],
+            logger=message["logger"],
+            pid=message["pid"],
+            python=message["python"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(
+            f"The worker of {plugin.key} described it in a way that Callsheet does not understand: {error!r}"
+        ) from error
+
+
+def report(message: Mapping[str, Any]) -> Report:
+    """What the worker said of one attempt. Raises KeyError for a word missing or unknown."""
+    failure = message.get("failure")
+    return Report(
+        message["run"],
+        message["delivery"],
+        _VERDICTS[message["verdict"]],
+        message["started"],
+        message["ended"],
+        None if failure is None else Failure(**failure),
+        message.get("after"),
+        message.get("logged", False),
+    )
+
+
+def _callback(said: Mapping[str, Any], setup: WorkerSetup, plugin: PluginFile) -> Callback:
+    return Callback(
+        key=CallbackKey(plugin.key, said["name"]),
+        ordinal=said["ordinal"],
+        filter={
+            event_type: AttributeRule(Rule(rule["rule"]), frozenset(rule.get("values", ())), rule.get("text", ""))
+            for event_type, rule in said["filter"].items()
+        },
+        lane=said["lane"],
+        retry=replace(setup.retry, **(said["retry"] or {})),
+        on_dead=said["on_dead"],
+        timeout=setup.deadline_of(plugin.key.name) if said["timeout"] is None else said["timeout"],
+        slots=said["slots"],
+        fields=tuple(said["fields"]),
+        where=said["where"],
+        toolkit=said["toolkit"],
+        legacy=said["legacy"],
+    )

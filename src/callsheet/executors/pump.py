@@ -1,0 +1,167 @@
+"""The one thread that moves bytes between the daemon and its workers, and notices their ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from math import inf
+
+from callsheet import telemetry
+from callsheet.executors.crew import Crew
+from callsheet.executors.worker import Worker
+
+_TEND = 0.05
+"""Seconds within which deadlines are looked at after something happened."""
+_LINGER = 0.001
+"""Seconds for which reports gather while their run goes on; a thread woken for each of 50,000 a second would do little else."""
+_POLL = 0.1
+"""Seconds between two looks for ended workers, on systems that do not tell."""
+
+
+class Pump(threading.Thread):
+    """Runs until ``finish``. Starts all workers itself: on Linux, a worker is killed when the thread that made it ends."""
+
+    def __init__(self, crew: Crew, lock: threading.RLock) -> None:
+        super().__init__(name="callsheet-workers", daemon=True)
+        self._crew = crew
+        self._lock = lock
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._button = os.pipe()
+        for descriptor in (self._bell, self._button):
+            os.set_blocking(descriptor, False)
+        self._selector.register(self._bell, selectors.EVENT_READ, self._rung)
+        self._look_at = 0.0
+        self._writing: set[Worker] = set()
+        self._linger = False
+        self._finishing = False
+        self._kill_at = inf
+
+    def ring(self) -> None:
+        """Have the thread look at the crew now. Called under the lock."""
+        self._look_at = 0.0
+        with contextlib.suppress(BlockingIOError):  # rung already, many times
+            os.write(self._button, b"!")
+
+    def finish(self, grace: float) -> None:
+        """End the thread once all workers have ended, which they must within ``grace`` seconds. Called without the lock."""
+        with self._lock:
+            self._finishing = True
+            self._kill_at = time.monotonic() + grace
+            self.ring()
+        self.join()
+
+    def run(self) -> None:
+        """Wait, move bytes, look after the crew."""
+        while not (self._finishing and not self._crew.workers):
+            try:
+                self._turn()
+            except Exception:  # noqa: BLE001 - a mistake here must be seen, and must not end all workers
+                telemetry.emit("service.failed", service="executor", error=traceback.format_exc())
+                time.sleep(_TEND)
+        self._close()
+
+    def _turn(self) -> None:
+        with self._lock:
+            wait = self._tend()
+        ready = self._selector.select(wait)
+        with self._lock:
+            self._linger = False
+            for key, _ in ready:
+                key.data()
+        if self._linger:
+            time.sleep(_LINGER)
+
+    def _tend(self) -> float | None:
+        now = time.monotonic()
+        crew = self._crew
+        if self._kill_at <= now:
+            self._kill_at = inf
+            for worker in crew.workers:
+                worker.kill()
+        if self._look_at <= now:
+            self._look_at = crew.tend(now)
+            for worker in crew.started:
+                self._watch(worker)
+            crew.started.clear()
+            for worker in [one for one in crew.workers if one.process.exit < 0]:
+                self._ended(worker)
+                self._look_at = min(self._look_at, now + _POLL)
+        for worker in crew.unsent - self._writing:
+            self._writing.add(worker)
+            self._selector.register(worker.process.commands, selectors.EVENT_WRITE, partial(self._writable, worker))
+        soonest = min(self._look_at, self._kill_at)
+        return None if soonest == inf else max(0.0, soonest - now)
+
+    def _watch(self, worker: Worker) -> None:
+        process = worker.process
+        self._on(process.reports, partial(self._reported, worker))
+        self._on(process.output, partial(self._printed, worker))
+        if process.exit >= 0:
+            self._on(process.exit, partial(self._ended, worker))
+
+    def _on(self, descriptor: int, act: Callable[[], None]) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, act)
+
+    def _reported(self, worker: Worker) -> None:
+        if worker.process.reports < 0:
+            return  # its end was noticed a moment ago
+        data = worker.process.read(worker.process.reports)
+        if data:
+            self._linger = self._crew.heard(worker, data) or self._linger
+            self._look_at = min(self._look_at, time.monotonic() + _TEND)
+        elif data is not None:
+            # It ends, and its exit code is settled by now; or it closed its pipe, and is of no use any more. Programs that it left
+            # behind are not to blame for either.
+            self._selector.unregister(worker.process.reports)
+            worker.process.kill_alone()
+
+    def _printed(self, worker: Worker) -> None:
+        data = worker.process.read(worker.process.output) if worker.process.output >= 0 else None
+        if data is None:
+            return
+        worker.printed(data)
+        if not data:
+            self._selector.unregister(worker.process.output)
+            worker.process.close_output()
+
+    def _writable(self, worker: Worker) -> None:
+        if worker.process.commands < 0:
+            return
+        worker.process.flush()
+        if not worker.process.unsent:
+            self._selector.unregister(worker.process.commands)
+            self._writing.discard(worker)
+            self._crew.unsent.discard(worker)
+
+    def _ended(self, worker: Worker) -> None:
+        process = worker.process
+        code = process.ended()
+        if code is None:
+            return
+        while data := process.read(process.reports):  # its last words
+            self._crew.heard(worker, data)
+        self._printed(worker)  # the rest comes as it comes: programs that it left behind may still print
+        for descriptor in (process.reports, process.commands, process.exit):
+            if descriptor >= 0 and descriptor in self._selector.get_map():
+                self._selector.unregister(descriptor)
+        self._writing.discard(worker)
+        self._crew.gone(worker, code)
+        process.close()
+        self._look_at = 0.0
+
+    def _rung(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._bell, 4096):
+                pass
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):  # the bell, and output of programs that plugins left behind
+            os.close(key.fd)
+        self._selector.close()
+        os.close(self._button)

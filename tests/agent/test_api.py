@@ -1,0 +1,70 @@
+"""``@on``: what it takes, and what it says to those who get it wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callsheet import Context, GiveUp, Retry, Skip, on
+from callsheet.agent.api import gather
+
+
+def test_the_function_stays_itself() -> None:
+    @on("Shotgun_Task_Change")
+    def callback(ctx: Context) -> str:
+        return f"called with {ctx!r}"
+
+    event = {"id": 7, "event_type": "Shotgun_Task_Change"}
+    assert callback(Context(event, connect=lambda: None, log=None)) == (  # type: ignore[arg-type] # not used
+        "called with <Context of event 7 Shotgun_Task_Change, attempt 1>"
+    )
+
+
+def test_rules_are_gathered_where_somebody_gathers() -> None:
+    with gather() as outer:
+        with gather() as inner:
+            on("A")(print)
+        on("B", retry=3, attribute="code")(print)
+
+    assert [one.event_types for one in inner] == [("A",)]
+    assert [(one.event_types, one.retry, one.attributes) for one in outer] == [(("B",), {"attempts": 3}, ("code",))]
+
+
+@pytest.mark.parametrize(
+    ("types", "options", "kind", "what"),
+    [
+        ((), {}, TypeError, 'at least one event type: @on("Shotgun_Task_Change"), or @on("*")'),
+        ((print,), {}, TypeError, 'write @on("Shotgun_Task_Change") above the function, with parentheses'),
+        (("A",), {"lane": "entty"}, ValueError, 'lane=\'entty\': say one of "entity", "project", "plugin", "none", or a path'),
+        (("A",), {"lane": "meta.entity_id,nothing.here"}, ValueError, "a path into the event"),
+        (("A",), {"where": "yes"}, TypeError, "where= is a function of the event"),
+        (("A",), {"on_dead": "stop"}, ValueError, 'say "continue" or "hold"'),
+        (("A",), {"slots": 0}, ValueError, "a whole number, 1 or more"),
+        (("A",), {"timeout": 0}, ValueError, "seconds, more than 0"),
+        (("A",), {"timeout": "5s"}, ValueError, "seconds, more than 0"),
+        (("A",), {"script": "name"}, TypeError, "a pair, the script user's name and its key"),
+        (("A",), {"retry": 0}, ValueError, "attempts is a whole number, 1 or more"),
+        (("A",), {"retry": {"tries": 3}}, ValueError, "'tries' is not one of attempts, first, factor"),
+        (("A",), {"retry": {"first": "1s"}}, ValueError, "first is a number, 0 or more, not '1s'"),
+        (("A",), {"attribute": [5]}, TypeError, "attribute= takes a name or several, not 5"),
+        (("A",), {"fields": [None]}, TypeError, "fields= takes a name or several, not None"),
+    ],
+)
+def test_misuse_is_refused_with_the_cure(types: Any, options: Any, kind: type[Exception], what: str) -> None:
+    with pytest.raises(kind) as raised:
+        on(*types, **options)
+
+    assert what in str(raised.value)
+
+
+def test_decorating_what_can_not_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="decorates a function that takes a Context, not 5"):
+        on("A")(5)  # type: ignore[type-var] # on purpose
+
+
+def test_wishes_carry_their_reason() -> None:
+    assert (Retry("later", after=5).after, str(Retry("later")), Retry().after) == (5, "later", None)
+    assert (str(Skip("why")), str(GiveUp("why"))) == ("why", "why")
+    with pytest.raises(ValueError, match="seconds from now, so 0 or more"):
+        Retry(after=-1)

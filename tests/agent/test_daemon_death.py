@@ -1,0 +1,62 @@
+"""The daemon dies: its workers must not outlive it, whatever they do just then."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agent.test_deaths import lives
+
+OWNER = """
+import json, sys, time
+from pathlib import Path
+from callsheet import telemetry
+from callsheet.executors.local import LocalExecutor
+from callsheet.model import Manifest
+from tests.agent.stage import SITE, Stage, legacy, setup
+
+folder = Path(sys.argv[1])
+pids = []
+telemetry.subscribe(lambda signal: pids.append(signal.facts["pid"]), "worker.started")
+stage = Stage(folder / "plugins", LocalExecutor({SITE: setup()}, folder / "state"))
+busy = folder / "busy"
+stage.start("idle", legacy("pass"))
+stage.start("waiting", legacy(f"import threading; open({str(busy)!r}, 'w').close(); threading.Event().wait()"))
+stage.executor.submit([stage.run("waiting", "callback")])
+locked = folder / "locked"
+stage.start("locked", legacy(f"import ctypes; open({str(locked)!r}, 'w').close(); ctypes.PyDLL(None).sleep(600)"))
+stage.executor.submit([stage.run("locked", "callback")])
+importing = folder / "importing"
+stage.write("importing", f"import threading; open({str(importing)!r}, 'w').close(); threading.Event().wait()")
+stage.executor.load(stage.file("importing", 99))
+stage.until(lambda: busy.exists() and locked.exists() and importing.exists())
+print(json.dumps(pids), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_when_the_daemon_is_killed(tmp_path: Path) -> None:
+    # Given workers that are idle, in a callback, in a C function that keeps the interpreter's lock, and at import
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    pids = json.loads(owner.stdout.readline())
+    assert len(pids) == 4
+    assert all(lives(pid) for pid in pids)
+
+    # When
+    owner.kill()
+    owner.communicate()
+
+    # Then
+    gone: set[int] = set()
+    for _ in range(3000):
+        gone |= {pid for pid in pids if not lives(pid)}
+        if len(gone) == len(pids):
+            break
+        subprocess.run(["sleep", "0.01"], check=True)
+    assert gone == set(pids)

@@ -1,0 +1,82 @@
+"""The agent on the other Pythons that this machine has: what a worker does there is the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from callsheet.executors.local import LocalExecutor
+from callsheet.model import Verdict
+from tests.agent.stage import SITE, Stage, setup
+
+STAND_IN = """
+class Shotgun:
+    def __init__(self, url, name, key, http_proxy=None, connect=True): pass
+"""
+PLUGIN = """
+import sys
+from callsheet import on, Skip
+
+@on("*", slots=2)
+def modern(ctx):
+    assert ctx.event["created_at"].tzinfo is not None
+    raise Skip("{}.{}".format(*sys.version_info))
+"""
+LEGACY = """
+def registerCallbacks(reg):
+    reg.registerCallback("n", "the-key", callback, {"*": "code"})
+def callback(sg, logger, event, args):
+    raise ValueError(type(sg).__name__)
+"""
+
+
+def found() -> list[str]:
+    """Interpreters of 3.7 and later, by what they are asked for."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    on_path = (shutil.which(f"python3.{minor}") for minor in range(7, 20))
+    paths = [*(path for path in on_path if path), *sorted(map(str, root.glob("3.*/bin/python")))]
+    newest: dict[str, str] = {}
+    for path in paths:
+        asked = subprocess.run(
+            [path, "-c", "import sys; print('{}.{}'.format(*sys.version_info))"], capture_output=True, text=True, check=False
+        )
+        if asked.returncode == 0 and int(asked.stdout.split(".")[1]) >= 7:
+            newest[asked.stdout.strip()] = path
+    return sorted(newest.values())
+
+
+@pytest.fixture(params=found())
+def python(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def stage(python: str, tmp_path: Path) -> Iterator[Stage]:
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    (folder / "shotgun_api3.py").write_text(STAND_IN)  # the real one refuses Python before 3.9
+    environ = {"PYTHONPATH": str(folder), "PYTHONWARNINGS": "error"}
+    executor = LocalExecutor({SITE: setup(python=python, environ=environ)}, tmp_path / "state")
+    yield Stage(tmp_path / "plugins", executor)
+    executor.close(0)
+
+
+def test_a_worker_runs_both_kinds_of_plugins(stage: Stage) -> None:
+    modern = stage.start("modern", PLUGIN)
+    legacy = stage.start("legacy", LEGACY)
+    assert (modern.problem, legacy.problem) == (None, None)
+
+    (skipped,) = stage.do(stage.run("modern", "modern"))
+    (failed,) = stage.do(stage.run("legacy", "callback"))
+
+    assert skipped.verdict is Verdict.SKIP
+    assert skipped.failure is not None
+    assert modern.python.startswith(f"{skipped.failure.text}.")
+    assert failed.failure is not None
+    assert (failed.failure.kind, failed.failure.text) == ("ValueError", "Shotgun")
+    assert "'args': None" in failed.failure.locals
