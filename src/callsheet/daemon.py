@@ -39,8 +39,8 @@ STEP_ENDS = 5.0
 """Seconds within which a step of a service ends that waits for nothing but the disk."""
 
 RUNS_AHEAD = 16
-"""Runs that wait in a worker behind those it executes: where each run is one delivery of a lane of its own, the worker does not have
-to wait for the ledger after each."""
+"""Runs that wait in a worker behind those it executes: where each is one delivery of a lane of its own, the worker need not wait
+for the ledger after each."""
 
 DRAIN_LOOK = 0.02
 """Seconds between two looks at whether a drain has come to its end."""

@@ -18,7 +18,8 @@ from callsheet.config.settings import Settings
 from callsheet.errors import SiteError, StateError
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Gap, Intake, PluginState
+from callsheet.model import Gap, Intake, Manifest, PluginState
+from callsheet.plugins_on_disk import discover
 from callsheet.ports import Ledger
 from callsheet.telemetry import recording
 
@@ -126,6 +127,20 @@ def test_it_happens_once(settings: Settings, ledger: Ledger) -> None:
 
     assert import_state(ledger, settings, never, NOW, force=True) is not None
     assert ledger.site("127.0.0.1").cursor == 20
+
+
+def test_a_plugin_that_was_described_before_the_import_stays_ready(settings: Settings, ledger: Ledger) -> None:
+    """Given a site that was down at the start, so that plugins registered before the import, they are not loading again after it."""
+    found = discover(settings.sites[0].name, settings.sites[0].plugins).plugins
+    ledger.enrol(found, PluginState.LOADING, NOW)
+    ledger.describe(found[0], Manifest(found[0].key, found[0].generation), NOW)
+    id_file(settings, {folder(settings): {"a": (90, {}), "b": (95, {}), "c": (100, {})}})
+
+    import_state(ledger, settings, never, NOW)
+
+    states = {record.key.name: record.state for record in ledger.plugins()}
+    assert states == {"a": PluginState.READY, "b": PluginState.LOADING, "c": PluginState.LOADING}
+    assert positions(ledger) == {"a": 90, "b": 95, "c": None}
 
 
 def test_the_import_is_said(settings: Settings, ledger: Ledger) -> None:

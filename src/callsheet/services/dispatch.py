@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 
 from callsheet import telemetry
+from callsheet.errors import StateError
 from callsheet.model import (
     Callback,
     Delivery,
@@ -22,7 +24,7 @@ from callsheet.model import (
     Verdict,
 )
 from callsheet.policy import retries
-from callsheet.ports import Executor, Ledger
+from callsheet.ports import Executor, Ledger, Message
 from callsheet.services.roster import Roster
 from callsheet.services.service import Service
 
@@ -49,6 +51,7 @@ class Dispatch(Service):
         settled: Callable[[], None] = lambda: None,
         run_length: int = 500,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """``owner`` names this daemon in the ledger's lanes. ``settled`` is called whenever deliveries were finished."""
@@ -60,7 +63,9 @@ class Dispatch(Service):
         self._owner = owner
         self._run_length = run_length
         self._clock = clock
+        self._steady = steady
         self._chance = chance
+        self._messages: deque[Message] = deque()
         self._running: dict[int, tuple[Run, dict[int, Delivery]]] = {}
         self._outcomes: list[Outcome] = []
         self._ended: list[int] = []
@@ -83,32 +88,41 @@ class Dispatch(Service):
 
     def step(self) -> float:
         """Collect what came in, settle it in groups, hand out what is ready."""
-        for message in self._executor.collect(self._patience()):
-            self._take(message)
+        self._collect(self._patience())
         if self._due_to_settle():
             self._settle()
-        if not self.stopping and (self._asked or self._clock() >= self._look_at):
+        if not self.stopping and (self._asked or self._steady() >= self._look_at):
             self._claim()
         return 0.0
 
     def finish(self) -> None:
         """Settle all that the executor still has to say; to be called once it is closed and the loop has ended."""
-        for message in self._executor.collect(0.0):
-            self._take(message)
+        self._collect(0.0)
         self._settle()
+
+    def _collect(self, patience: float) -> None:
+        """Take in what came. What the ledger could not take (its disk may be full) stays for the next time, in order."""
+        self._messages.extend(self._executor.collect(0.0 if self._messages else patience))
+        while self._messages:
+            message = self._messages.popleft()
+            try:
+                self._take(message)
+            except StateError:
+                self._messages.appendleft(message)
+                raise
 
     def _patience(self) -> float:
         if self._pending_since is not None:
-            return max(0.0, self._pending_since + GROUP - self._clock())
-        return 0.0 if self._asked else min(max(0.0, self._look_at - self._clock()), LOOK_EVERY)
+            return max(0.0, self._pending_since + GROUP - self._steady())
+        return 0.0 if self._asked else max(0.0, self._look_at - self._steady())
 
-    def _take(self, message: Manifest | Report | RunEnded) -> None:
+    def _take(self, message: Message) -> None:
         if isinstance(message, Manifest):
             self._roster.described(message)
             self._asked = True
             return
         if self._pending_since is None:
-            self._pending_since = self._clock()
+            self._pending_since = self._steady()
         if isinstance(message, RunEnded):
             if self._running.pop(message.run_id, None) is not None:
                 self._ended.append(message.run_id)
@@ -156,7 +170,7 @@ class Dispatch(Service):
         if self._pending_since is None:
             return False
         # A worker whose run has ended waits for the next one: settling gives its lane back, so it is not put off.
-        return bool(self._ended) or len(self._outcomes) >= MOST_IN_GROUP or self._clock() >= self._pending_since + GROUP
+        return bool(self._ended) or len(self._outcomes) >= MOST_IN_GROUP or self._steady() >= self._pending_since + GROUP
 
     def _settle(self) -> None:
         if self._outcomes or self._ended:
@@ -169,11 +183,11 @@ class Dispatch(Service):
     def _claim(self) -> None:
         self._asked = False
         now = self._clock()
-        self._look_at = now + LOOK_EVERY
+        self._look_at = self._steady() + LOOK_EVERY
         free = self._executor.free()
         runs, due = self._ledger.claim(free, self._run_length, self._owner, now)
         if due is not None:
-            self._look_at = min(self._look_at, due)
+            self._look_at = min(self._look_at, self._steady() + due - now)
         self._exhausted = not runs and due is None and not self._asked and not self._roster.unserved(free)
         for run in runs:
             self._running[run.id] = (run, {delivery.id: delivery for delivery in run.deliveries})

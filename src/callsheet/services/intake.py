@@ -6,6 +6,7 @@ page; those that stay behind are read for apart, up to the cursor, where they jo
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +31,8 @@ CROWDED = 0.5
 """Seconds until the next step while a plugin has too much waiting; `wake` ends it when there is room again."""
 
 OWED = 1e15
-"""A gap with this end never ends: a late event that a plugin could not be given when it showed, kept for it until it can."""
+"""A gap with this end never ends: a late event that a plugin could not be given when it showed, kept for it until it can, since it
+was loading, broken or away, or had not come to that id yet and may have read the page without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class IntakeService(Service):
         recorded: Callable[[], None],
         begin: Callable[[EventLog], None],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``live`` and ``past`` read the same log, at the cursor and behind it. ``recorded`` is called after new deliveries;
         ``begin`` records where a site never read before starts.
@@ -76,10 +79,12 @@ class IntakeService(Service):
         self._recorded = recorded
         self._begin = begin
         self._now = clock
+        self._steady = steady
         self._routes: dict[tuple[str, ...], Routes] = {}
         self._routes_version = -1
-        self._asked_gaps_at = 0.0
+        self._asked_gaps_at = -math.inf
         self._poll_at = 0.0
+        self._retry_at = 0.0
         self._newest: int | None = None
         self.draining = False
         """Read to the end that the log has at the first look, and no further."""
@@ -95,11 +100,16 @@ class IntakeService(Service):
         """Read a page for every group of plugins that has room; returns the seconds to wait."""
         if self._roster.starting(self._reading.site):
             return SOON
+        pause = self._retry_at - self._steady()
+        if pause > 0:  # woken, since a plugin has room again; the site is left in peace nevertheless
+            return pause
         try:
             delay = self._step()
         except SiteError as error:
             self.caught_up = False
-            return self._outage.failed(error)
+            pause = self._outage.failed(error)
+            self._retry_at = self._steady() + pause
+            return pause
         self.steps += 1
         return delay
 
@@ -118,15 +128,15 @@ class IntakeService(Service):
         more = self._read_past(state, state.cursor, ready)
         crowded = [name for name in ready.callbacks if not self._has_room(state, name)]
         self.crowded = bool(crowded)
-        if self._now() >= self._poll_at:
+        if self._steady() >= self._poll_at:
             full = self._read_live(state, state.cursor, ready, crowded)
             if full is not None:
                 more |= full
-                self._poll_at = self._now() + (0.0 if full else self._reading.poll)
+                self._poll_at = self._steady() + (0.0 if full else self._reading.poll)
         self.caught_up = not more
         if more:
             return 0.0
-        delay = max(0.0, self._poll_at - self._now())
+        delay = max(0.0, self._poll_at - self._steady())
         return min(CROWDED, self._reading.poll) if crowded else delay
 
     def _has_room(self, state: SiteState, plugin: str) -> bool:
@@ -152,10 +162,10 @@ class IntakeService(Service):
         deliveries: list[NewDelivery] = []
         reached = stop
         if position < stop:
-            began = self._now()
+            began = self._steady()
             page = self._past.read(position, self._reading.page, until=stop)
             self._outage.answered()
-            _tell_read(self._reading.site, page.events, self._now() - began, late=0)
+            _tell_read(self._reading.site, page.events, self._steady() - began, late=0)
             reached = page.events[-1].id if page.full and page.events else stop
             deliveries = self._route(page.events, names, ready)
         joined = reached >= cursor
@@ -177,7 +187,7 @@ class IntakeService(Service):
         if self._horizon is not None and cursor >= self._horizon:
             return False
         missing = self._missing(state, ready)
-        began = self._now()
+        began = self._steady()
         page = self._live.read(cursor, self._reading.page, missing=missing)
         clock = self._outage.answered(state.clock)
         found = gaps.admit(
@@ -198,7 +208,7 @@ class IntakeService(Service):
             if found.cursor > cursor
             else {}
         )
-        _tell_read(self._reading.site, page.events, self._now() - began, late=len(found.late))
+        _tell_read(self._reading.site, page.events, self._steady() - began, late=len(found.late))
         _tell_gaps(self._reading.site, found, (*found.expired, *expired))
         if found.cursor > cursor or late or kept != state.gaps:
             self._record(
@@ -217,16 +227,20 @@ class IntakeService(Service):
         if self.draining and not page.full:
             self._horizon = found.cursor
         self._note_newest(found.cursor, full=page.full)
-        return page.full and found.cursor > cursor
+        # A page of late events alone had no room for fresh ones.
+        return page.full and (found.cursor > cursor or bool(found.late))
 
     def _missing(self, state: SiteState, ready: Ready) -> list[Gap]:
         """The gaps to ask for in this poll: at most once per poll interval, and only for plugins that can be given what shows."""
         wanted = [
-            gap for gap in state.gaps if gap.last <= (state.cursor or 0) and (gap.plugin is None or gap.plugin in ready.callbacks)
+            gap
+            for gap in state.gaps
+            if gap.last <= (state.cursor or 0)
+            and (gap.plugin is None or (gap.plugin in ready.callbacks and _has_passed(state, gap.plugin, gap.last)))
         ]
-        if not wanted or self._now() - self._asked_gaps_at < self._reading.poll / 2:
+        if not wanted or self._steady() - self._asked_gaps_at < self._reading.poll / 2:
             return []
-        self._asked_gaps_at = self._now()
+        self._asked_gaps_at = self._steady()
         return wanted
 
     def _note_newest(self, cursor: int, *, full: bool) -> None:
@@ -253,10 +267,10 @@ class IntakeService(Service):
         deliveries: list[NewDelivery] = []
         owed: list[Gap] = []
         for event, owner in late:
-            passed = [name for name, place in state.positions.items() if place is None or place >= event.id]
-            names = passed if owner is None else [owner]
-            deliveries += self._route([event], names, ready)
-            owed += [Gap(event.id, event.id, OWED, name) for name in names if name not in ready.callbacks]
+            names = list(state.positions) if owner is None else [owner]
+            takers = [name for name in names if name in ready.callbacks and _has_passed(state, name, event.id)]
+            deliveries += self._route([event], takers, ready)
+            owed += [Gap(event.id, event.id, OWED, name) for name in names if name not in takers]
             telemetry.emit("gap.filled", site=self._reading.site, event_id=event.id, plugin=owner)
         return deliveries, tuple(owed)
 
@@ -271,6 +285,11 @@ class IntakeService(Service):
                 plugins=Counter(delivery.callback.plugin.name for delivery in intake.deliveries),
             )
             self._recorded()
+
+
+def _has_passed(state: SiteState, plugin: str, event_id: int) -> bool:
+    position = state.positions.get(plugin)
+    return position is None or position >= event_id
 
 
 def _tell_read(site: str, events: tuple[Event, ...], seconds: float, *, late: int) -> None:

@@ -177,8 +177,9 @@ class Roster(Service):
         again = known is not None and known.state is not PluginState.GONE
         generation = known.file.generation + 1 if known else 1
         file = replace(file, generation=generation)
-        self._known[file.key] = _Known(file, PluginState.LOADING)
+        # The ledger first: where it fails, the next look finds the plugin as it was, and does this again.
         self._ledger.enrol([file], PluginState.LOADING, self._clock())
+        self._known[file.key] = _Known(file, PluginState.LOADING)
         name = "plugin.reloading" if again else "plugin.loading"
         telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)
         self._progress = time.monotonic()
@@ -186,9 +187,9 @@ class Roster(Service):
         self._executor.load(file)
 
     def _lose(self, known: _Known) -> None:
-        known.state, known.callbacks = PluginState.GONE, ()
         key = known.file.key
         self._ledger.enrol([known.file], PluginState.GONE, self._clock())
+        known.state, known.callbacks = PluginState.GONE, ()
         self._executor.unload(key)
         self._publish(key.site)
         telemetry.emit("plugin.gone", site=key.site, plugin=key.name, path=known.file.path, position=None)

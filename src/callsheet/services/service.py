@@ -6,6 +6,7 @@ import threading
 import traceback
 
 from callsheet import telemetry
+from callsheet.errors import CallsheetError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds of pause after an unexpected error in a step; doubled while it goes on."""
@@ -58,8 +59,10 @@ class Service:
             try:
                 delay = self.step()
                 pause = FIRST_PAUSE
-            except Exception:  # noqa: BLE001 - whatever it is, a daemon tells it and goes on: all state is in the ledger
-                telemetry.emit("service.failed", service=self.name, error=traceback.format_exc(), retry_in=pause)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a daemon tells it and goes on: all state is in the ledger
+                # What we raise on purpose names its cure, and would only be buried by a traceback.
+                told = str(error) if isinstance(error, CallsheetError) else traceback.format_exc()
+                telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause)
                 delay, pause = pause, min(pause * 2, LONGEST_PAUSE)
             if delay > 0:
                 self._woken.wait(delay)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
+from ssl import SSLError
 from typing import Any, TypeVar
 from xmlrpc.client import ProtocolError, ResponseError
 
 from shotgun_api3.lib.httplib2 import HttpLib2Error
-from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun
+from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
 
 from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.model import Event, Gap
@@ -22,14 +23,23 @@ IDLE = 2.0
 """Seconds without a request after which a failed one is tried once more: whoever is between us and the site may have dropped
 the idle connection, and the client says so only by failing (python-api since 3.8.5)."""
 
-_NETWORK = (OSError, HTTPException, HttpLib2Error, ProtocolError, ResponseError, ValueError)
-"""What the client lets through when the site can't be reached or talks nonsense; ValueError is JSON that isn't."""
+_NETWORK = (OSError, HTTPException, HttpLib2Error, ProtocolError, ResponseError)
+"""What the client lets through when the site can't be reached."""
+
+_DROPPED = (ConnectionError, HTTPException, SSLError, HttpLib2Error)
+"""Those of them that a dropped connection may show as. Not silence: asking again would double the time until it is told."""
+
+_NONSENSE = (ValueError, AttributeError, TypeError, KeyError, IndexError, ShotgunError)
+"""What it stumbles over when the answer isn't the API's: a page of HTML, JSON that is none, a server without a version number."""
 
 T = TypeVar("T")
 
 
 class _PlainShotgun(Shotgun):
     """The vendor's client, but times stay as sent: the ledger keeps events as the site wrote them, and workers convert them."""
+
+    # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence, after 502 and 504.
+    MAX_ATTEMPTS = 1
 
     def _transform_inbound(self, data: T) -> T:
         return data
@@ -43,8 +53,7 @@ class SiteEventLog:
         self._url = url
         self._client = _PlainShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
         self._client.config.timeout_secs = timeout
-        # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence.
-        self._client.config.max_rpc_attempts = 1
+        self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
         self._used_at = time.monotonic()
 
     def newest_id(self) -> int:
@@ -73,7 +82,7 @@ class SiteEventLog:
         try:
             try:
                 return question()
-            except _NETWORK:
+            except _DROPPED:
                 if not idle:
                     raise
                 self._client.close()
@@ -85,6 +94,12 @@ class SiteEventLog:
         except _NETWORK as error:
             self._client.close()
             raise SiteError(f"{self._url}: {_in_words(error)}") from error
+        except _NONSENSE as error:
+            self._client.close()
+            raise SiteError(
+                f"{self._url} gave an answer that isn't the API's ({_in_words(error)}). If this stays, see what stands between "
+                "this machine and the site: a login page, a proxy, another server at that address."
+            ) from error
         finally:
             self._used_at = time.monotonic()
 

@@ -1,0 +1,47 @@
+"""Where a lane goes on: the one rule behind settling, recovering, reloading and operators' commands.
+
+A lane is held as long as a held delivery stands in it: nothing else of it runs, not even what came in late or was retried, until
+that delivery is released, retried or skipped. Otherwise it goes on at its first open delivery, once that is due.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+RUNNING = """(
+    l.run IS NOT NULL AND d.state = 0 AND d.due IS NULL AND d.id <= l.newest
+    AND (d.event_id, d.ordinal) BETWEEN (l.head_event, l.head_ordinal) AND (l.tail_event, l.tail_ordinal)
+)"""
+"""SQL: whether delivery ``d`` of lane ``l`` is handed out: not one that came in, or was reopened, after its lane was."""
+
+_RESUME = """
+    UPDATE lanes SET
+        owner = NULL,
+        run = NULL,
+        state = CASE
+            WHEN EXISTS (SELECT 1 FROM deliveries WHERE lane_id = lanes.id AND state IN (2, 3, 5) AND state = 3) THEN 'held'
+            WHEN EXISTS (SELECT 1 FROM deliveries WHERE lane_id = lanes.id AND state < 4) THEN 'ready'
+            ELSE 'idle'
+        END,
+        due = coalesce(
+            (SELECT due FROM deliveries WHERE lane_id = lanes.id AND state < 4 ORDER BY event_id, ordinal LIMIT 1),
+            CASE state WHEN 'ready' THEN min(due, :now) ELSE :now END
+        )
+    WHERE id IN (SELECT value FROM json_each(:lanes))
+"""
+
+
+def count_running(tx: sqlite3.Connection) -> int:
+    """How many deliveries are handed out and not settled yet."""
+    sql = f"SELECT count(*) FROM lanes AS l CROSS JOIN deliveries AS d ON d.lane_id = l.id AND d.state < 4 WHERE {RUNNING}"  # noqa: S608 - our own condition
+    return int(tx.execute(sql).fetchone()[0])
+
+
+def resume(tx: sqlite3.Connection, lane_ids: Iterable[int], now: float) -> None:
+    """Let these lanes go on from where they stand. Whoever had one of them has it no more.
+
+    Among the ready ones of a plugin, a lane that already waited for a slot keeps its place.
+    """
+    tx.execute(_RESUME, {"lanes": json.dumps(list(lane_ids)), "now": now})

@@ -1,0 +1,118 @@
+"""The adapter: each method of the port is one transaction around the function that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from callsheet.ledgers.sqlite import intake as intakes
+from callsheet.ledgers.sqlite import operations, overview, prune, queries, runs
+from callsheet.ledgers.sqlite import plugins as plugin_table
+from callsheet.ledgers.sqlite.database import Database
+from callsheet.ledgers.sqlite.lock import OwnerLock
+from callsheet.model import (
+    DeliveryQuery,
+    DeliveryRow,
+    Heartbeat,
+    Intake,
+    Manifest,
+    Operation,
+    Outcome,
+    Overview,
+    PluginFile,
+    PluginKey,
+    PluginRecord,
+    PluginState,
+    Run,
+    SiteHealth,
+    SiteState,
+)
+
+
+class SqliteLedger:
+    """``ports.Ledger`` on one SQLite file, which must lie on a local disk.
+
+    A daemon takes the ``lock`` first: that makes it the only one on this file until ``close``. Other processes may read and
+    ``operate`` meanwhile. All methods raise StateError, which names the cure, when the file can't be used: nothing is half-written
+    then, and the call can be made again.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        """Open the ledger at ``path``, made if missing and ``create``; tables of an older version are brought up to date."""
+        self._database = Database(path, create=create)
+        self._names = self._database.names
+        self._lock = OwnerLock(path.with_name(path.name + ".lock"))
+
+    def lock(self, owner: str) -> None:
+        """Be the one daemon on this ledger until ``close``. StateError, naming its process, if there is another."""
+        self._lock.acquire(owner)
+
+    def site(self, site: str) -> SiteState:
+        """See the port."""
+        with self._database.snapshot() as tx:
+            return intakes.site_state(tx, site)
+
+    def record(self, intake: Intake, now: float) -> int:
+        """See the port. A page without deliveries is not forced to the disk: after a power cut it is merely read again."""
+        with self._database.transaction(durable=bool(intake.deliveries)) as tx:
+            return intakes.record(tx, self._names, intake, now)
+
+    def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
+        """See the port."""
+        with self._database.transaction() as tx:
+            plugin_table.enrol(tx, self._names, plugins, state=state, now=now, problem=problem)
+
+    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Mapping[str, int]:
+        """See the port. Deliveries that are handed out are skipped, too; one that still ends in its worker takes that outcome."""
+        with self._database.transaction() as tx:
+            return plugin_table.describe(tx, self._names, plugin, manifest, now)
+
+    def plugins(self, site: str | None = None) -> list[PluginRecord]:
+        """See the port."""
+        with self._database.snapshot() as tx:
+            return plugin_table.records(tx, site)
+
+    def claim(self, free: Mapping[PluginKey, int], most: int, owner: str, now: float) -> tuple[list[Run], float | None]:
+        """See the port. Not forced to the disk: a claim that a power cut undoes is one that ``recover`` need not undo."""
+        with self._database.transaction(durable=False) as tx:
+            return runs.claim(tx, self._names, free, most=most, owner=owner, now=now)
+
+    def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
+        """See the port. A delivery closed meanwhile takes an outcome that closes it, too, and is not opened again by any other."""
+        with self._database.transaction(durable=bool(outcomes)) as tx:
+            runs.settle(tx, self._names, outcomes, ended, now)
+
+    def recover(self, owner: str, now: float) -> int:
+        """See the port. Takes the ``lock`` if that was not done before."""
+        self.lock(owner)
+        with self._database.transaction() as tx:
+            return runs.recover(tx, now)
+
+    def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:
+        """See the port. What is handed out is not skipped, hence not returned. The query's limit does not count here."""
+        with self._database.transaction() as tx:
+            return operations.operate(tx, self._names, operation, now)
+
+    def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """See the port. ``since``: recorded or ended since."""
+        with self._database.snapshot() as tx:
+            return queries.rows(tx, query)
+
+    def overview(self) -> Overview:
+        """See the port."""
+        with self._database.snapshot() as tx:
+            return overview.overview(tx)
+
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
+        """See the port. Not forced to the disk."""
+        with self._database.transaction(durable=False) as tx:
+            overview.beat(tx, heartbeat, health)
+
+    def prune(self, before: float) -> tuple[int, int]:
+        """See the port. Many small transactions, so that nobody waits for it."""
+        return prune.prune(self._database, before)
+
+    def close(self) -> None:
+        """See the port."""
+        self._database.close()
+        self._lock.release()

@@ -1,0 +1,68 @@
+"""One daemon per ledger: a lock that ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from callsheet.errors import StateError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # A locked byte can't be read by others there, so the one locked lies far behind the text.
+    _FAR = 1 << 30
+
+    def _lock(file: int) -> None:
+        os.lseek(file, _FAR, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    _TAKEN: tuple[type[OSError], ...] = (PermissionError, BlockingIOError)
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    _TAKEN = (BlockingIOError,)
+
+
+class OwnerLock:
+    """A lock on a file of its own beside the ledger, where it never meets SQLite's locks. The file stays; only its lock matters."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def acquire(self, owner: str) -> None:
+        """Take the lock, or keep it if it is ours already. StateError if another daemon has it, naming that one."""
+        if self._file is not None:
+            return
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(f"The lock file {self.path} can't be opened ({error}). Run as the daemon's user.") from error
+        try:
+            _lock(file)
+        except _TAKEN as error:
+            os.lseek(file, 0, os.SEEK_SET)
+            holder = os.read(file, 200).decode(errors="replace").strip()
+            os.close(file)
+            raise StateError(
+                f"Another Callsheet daemon ({holder or 'just starting'}) runs on this ledger: {self.path} is locked. "
+                "Stop that one first, or give this configuration a `state` folder of its own."
+            ) from error
+        except OSError as error:
+            os.close(file)
+            raise StateError(f"{self.path} can't be locked ({error}). Put `state` on a local disk.") from error
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"pid {os.getpid()}, {owner}".encode())
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back, if we have it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

@@ -1,0 +1,46 @@
+"""All that `status` shows, and the heartbeat by which it sees that a daemon lives."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from callsheet.ledgers.sqlite import counts, plugins
+from callsheet.ledgers.sqlite.intake import site_state
+from callsheet.ledgers.sqlite.lanes import count_running
+from callsheet.model import Heartbeat, Overview, SiteHealth, State
+
+# Ids grow with the order of recording; the index holds nothing but what is open.
+_OLDEST = "SELECT recorded FROM deliveries WHERE id = (SELECT min(id) FROM deliveries INDEXED BY deliveries_open WHERE state < 4)"
+
+
+def overview(tx: sqlite3.Connection) -> Overview:
+    """Everything, as of one moment."""
+    states = counts.states(tx)
+    running = count_running(tx)
+    states.update({State.RUNNING: running, State.WAITING: -running})
+    heartbeat = tx.execute("SELECT pid, started_at, at, version, config FROM heartbeat").fetchone()
+    health = tx.execute("SELECT site, url, newest, answered_at, error, error_since FROM health ORDER BY site")
+    sites = [name for (name,) in tx.execute("SELECT name FROM sites ORDER BY name")]
+    oldest = tx.execute(_OLDEST).fetchone()
+    return Overview(
+        heartbeat=Heartbeat(*heartbeat) if heartbeat else None,
+        health=tuple(SiteHealth(*row) for row in health),
+        sites=tuple(site_state(tx, name) for name in sites),
+        plugins=tuple(plugins.records(tx, None)),
+        states={state: states[state] for state in State},
+        oldest_waiting=oldest[0] if oldest else None,
+    )
+
+
+def beat(tx: sqlite3.Connection, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
+    """Replace the heartbeat and what was known of the sites' health."""
+    tx.execute(
+        "INSERT OR REPLACE INTO heartbeat (id, pid, started_at, at, version, config) VALUES (1, ?, ?, ?, ?, ?)",
+        (heartbeat.pid, heartbeat.started_at, heartbeat.at, heartbeat.version, heartbeat.config),
+    )
+    tx.execute("DELETE FROM health")
+    tx.executemany(
+        "INSERT INTO health (site, url, newest, answered_at, error, error_since) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.site, one.url, one.newest, one.answered_at, one.error, one.error_since) for one in health],
+    )

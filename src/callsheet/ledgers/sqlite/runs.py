@@ -1,0 +1,153 @@
+"""Hand out runs of deliveries, take back what came of them: steps 5 and 8 of an event's path."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from callsheet.ledgers.sqlite.counts import Tally, reserve
+from callsheet.ledgers.sqlite.lanes import count_running, resume
+from callsheet.ledgers.sqlite.names import Names
+from callsheet.model import Delivery, Outcome, PluginKey, Run, State
+
+# Two look-ups in an index per plugin with free slots, whatever waits.
+_DUE = """
+    SELECT
+        value,
+        (SELECT min(due) FROM lanes WHERE plugin_id = value AND state = 'ready'),
+        (SELECT min(due) FROM lanes WHERE plugin_id = value AND state = 'ready' AND due > :now)
+    FROM json_each(:plugins)
+"""
+_READY = "SELECT due, id, key FROM lanes WHERE plugin_id = ? AND state = 'ready' AND due <= ? ORDER BY due, id LIMIT ?"
+_OPEN = """
+    SELECT d.id, d.callback_id, d.event_id, e.payload, d.attempts, d.crashes, d.recorded, d.ordinal, d.state, d.due
+    FROM deliveries AS d CROSS JOIN events AS e ON e.site_id = ? AND e.id = d.event_id
+    WHERE d.lane_id = ? AND d.state < 4
+    ORDER BY d.event_id, d.ordinal LIMIT ?
+"""
+_HAND_OUT = """
+    UPDATE lanes SET state = 'running', owner = ?, run = ?,
+        head_event = ?, head_ordinal = ?, tail_event = ?, tail_ordinal = ?, newest = ?
+    WHERE id = ?
+"""
+_BEFORE = "SELECT d.id, d.state, d.callback_id FROM json_each(?) AS j CROSS JOIN deliveries AS d ON d.id = j.value"
+_FINISH = "UPDATE deliveries SET state = ?, attempts = ?, crashes = ?, started = ?, finished = ?, due = ? WHERE id = ?"
+_FAIL = """
+    INSERT INTO failures (delivery_id, attempt, state, started, ended, kind, text, traceback, locals)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class _Open(NamedTuple):
+    """A row of _OPEN: an open delivery with its event."""
+
+    id: int
+    callback_id: int
+    event_id: int
+    payload: str
+    attempts: int
+    crashes: int
+    recorded: float
+    ordinal: int
+    state: int
+    due: float | None
+
+
+def claim(
+    tx: sqlite3.Connection, names: Names, free: Mapping[PluginKey, int], *, most: int, owner: str, now: float
+) -> tuple[list[Run], float | None]:
+    """Runs for the free slots, and when the next lane of these plugins comes due."""
+    plugins = {
+        plugin_id: key for key, slots in free.items() if slots > 0 and (plugin_id := names.known_plugin(tx, key)) is not None
+    }
+    runs: list[tuple[float, Run]] = []
+    later: list[float] = []
+    for plugin_id, first, following in tx.execute(_DUE, {"plugins": json.dumps(list(plugins)), "now": now}).fetchall():
+        if following is not None:
+            later.append(following)
+        if first is None or first > now:
+            continue
+        plugin = plugins[plugin_id]
+        for due, lane_id, key in tx.execute(_READY, (plugin_id, now, free[plugin])).fetchall():
+            rows = _consecutive(tx, names.site(tx, plugin.site), lane_id, most, now)
+            _retry(tx, plugin_id, rows)
+            if not rows:  # can't be, unless somebody edited the file; mend the lane rather than come by here for ever
+                resume(tx, [lane_id], now)
+                continue
+            deliveries = tuple(Delivery(row.id, names.callback_key(tx, row.callback_id), *row[2:7]) for row in rows)
+            run = Run(reserve(tx, "run", 1), plugin, key, deliveries)
+            head, tail = rows[0], rows[-1]
+            extent = (head.event_id, head.ordinal, tail.event_id, tail.ordinal, max(row.id for row in rows))
+            tx.execute(_HAND_OUT, (owner, run.id, *extent, lane_id))
+            runs.append((due, run))
+    runs.sort(key=lambda one: one[0])
+    return [run for _, run in runs], min(later, default=None)
+
+
+def settle(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
+    """Keep the outcomes, and let the lanes of ended runs go on."""
+    if outcomes:
+        _finish(tx, names, outcomes)
+    if ended:
+        lanes = [lane_id for run in ended for (lane_id,) in tx.execute("SELECT id FROM lanes WHERE run = ?", (run,))]
+        resume(tx, lanes, now)
+
+
+def recover(tx: sqlite3.Connection, now: float) -> int:
+    """Give back every lane that is handed out. Returns how many deliveries wait again.
+
+    Lanes that are not due yet are looked at, too: if the clock was set back, they may have nothing to wait for.
+    """
+    count = count_running(tx)
+    sql = "SELECT id FROM lanes WHERE run IS NOT NULL OR (state = 'ready' AND due > ?)"
+    resume(tx, [lane_id for (lane_id,) in tx.execute(sql, (now,))], now)
+    return count
+
+
+def _consecutive(tx: sqlite3.Connection, site_id: int, lane_id: int, most: int, now: float) -> list[_Open]:
+    """The first open deliveries of a lane, up to one that is not to be tried again yet (a late event may stand before it)."""
+    rows = [_Open(*row) for row in tx.execute(_OPEN, (site_id, lane_id, most))]
+    for place, row in enumerate(rows):
+        if row.state == State.RETRYING and (row.due or 0.0) > now:
+            return rows[:place]
+    return rows
+
+
+def _retry(tx: sqlite3.Connection, plugin_id: int, rows: Sequence[_Open]) -> None:
+    """Those that are tried again wait like all others from here on, so that what is running follows from the lane alone."""
+    again = [row for row in rows if row.due is not None]
+    if again:
+        tx.executemany("UPDATE deliveries SET state = 0, due = NULL WHERE id = ?", [(row.id,) for row in again])
+        tally = Tally()
+        for row in again:
+            tally.move(plugin_id, row.state, State.WAITING)
+        tally.write(tx)
+
+
+def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -> None:
+    before = {
+        delivery_id: (state, callback_id)
+        for delivery_id, state, callback_id in tx.execute(_BEFORE, (json.dumps([outcome.delivery_id for outcome in outcomes]),))
+    }
+    tally = Tally()
+    finished = []
+    failed = []
+    for outcome in outcomes:
+        known = before.get(outcome.delivery_id)
+        if known is None:  # closed by a reload while it ran, and pruned since: there is nothing left to say it of
+            continue
+        state, callback_id = known
+        if failure := outcome.failure:
+            facts = (failure.kind, failure.text, failure.traceback, failure.locals)
+            failed.append((outcome.delivery_id, outcome.attempts, int(outcome.state), outcome.started, outcome.ended, *facts))
+        if state >= State.DONE > outcome.state:  # closed while it ran, since its callback is gone: then it is not opened again
+            continue
+        tally.move(names.plugin_of(tx, callback_id), state, outcome.state)
+        before[outcome.delivery_id] = (outcome.state, callback_id)
+        times = (outcome.started, outcome.ended, outcome.due)
+        finished.append((int(outcome.state), outcome.attempts, outcome.crashes, *times, outcome.delivery_id))
+    tx.executemany(_FINISH, finished)
+    tx.executemany(_FAIL, failed)
+    tally.write(tx)

@@ -1,0 +1,286 @@
+"""The Ledger port against a model so naive that it can be seen to be right: random work, kills and commands, then compare.
+
+What must hold at every moment: nothing is lost or doubled, a lane is with one run at a time, a run is the beginning of what its
+lane has open, in order, and all counts are those that counting would give.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from callsheet.model import (
+    DeliveryQuery,
+    Manifest,
+    NewDelivery,
+    Operation,
+    Outcome,
+    PluginKey,
+    Run,
+    State,
+    Verb,
+)
+from tests.contracts.ledger import ADAPTERS, Desk, delivery, file
+from tests.support.events import SITE, callback
+
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "60"))
+PLUGINS = {"even": ("react", "answer"), "odd": ("react",)}
+LANES = ("left", "right")
+TAKES = {
+    Verb.RETRY: {State.DEAD, State.HELD, State.RETRYING, State.SKIPPED},
+    Verb.SKIP: {State.WAITING, State.RETRYING, State.HELD},
+    Verb.RELEASE: {State.HELD},
+}
+
+plugins = st.sampled_from(sorted(PLUGINS))
+lanes = st.sampled_from(LANES)
+
+
+@dataclass(eq=False)
+class Entry:
+    """A delivery as the model sees it. ``run``: the one it is handed out in."""
+
+    event_id: int
+    plugin: str
+    callback: str
+    ordinal: int
+    lane: str
+    state: State = State.WAITING
+    attempts: int = 0
+    due: float | None = None
+    run: int | None = None
+
+    @property
+    def shown(self) -> State:
+        return State.RUNNING if self.run is not None and self.state is State.WAITING else self.state
+
+
+@dataclass
+class Lane:
+    """Its deliveries, in the order in which they are to run, and the run that has it."""
+
+    entries: list[Entry] = field(default_factory=list)
+    run: int | None = None
+
+    def open(self) -> list[Entry]:
+        return sorted((one for one in self.entries if one.state < State.DONE), key=lambda one: (one.event_id, one.ordinal))
+
+    def ready_at(self, now: float) -> float | None:
+        """When it may be handed out; None: not before something else happens."""
+        waiting = self.open()
+        if self.run is not None or not waiting or any(one.state is State.HELD for one in waiting):
+            return None
+        return now if waiting[0].due is None else waiting[0].due
+
+    def next_run(self, most: int, now: float) -> list[Entry]:
+        taken: list[Entry] = []
+        for one in self.open()[:most]:
+            if one.due is not None and one.due > now:
+                break
+            taken.append(one)
+        return taken
+
+
+@dataclass
+class Out:
+    """A run that is handed out, and how many of its deliveries were reported."""
+
+    run: Run
+    entries: list[Entry]
+    lane: Lane
+    reported: int = 0
+    stopped: bool = False
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Does the same to a ledger and to the model."""
+
+    adapter = "sqlite"
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        adapter, folder = ADAPTERS[self.adapter], Path(self.folder.name)
+        self.desk = Desk(adapter.open(folder), folder, adapter)
+        self.lanes: dict[tuple[str, str], Lane] = {(plugin, lane): Lane() for plugin in PLUGINS for lane in LANES}
+        self.known: dict[tuple[int, str, str], Entry] = {}
+        self.out: dict[int, Out] = {}
+        self.seen_runs: set[int] = set()
+
+    def teardown(self) -> None:
+        assert self.desk.adapter.faults(self.desk.folder) == []
+        self.desk.ledger.close()
+        self.folder.cleanup()
+
+    @property
+    def now(self) -> float:
+        return self.desk.now
+
+    # -- what a daemon does
+
+    @rule(page=st.lists(st.tuples(st.integers(1, 12), plugins, lanes), min_size=1, max_size=8))
+    def record(self, page: list[tuple[int, str, str]]) -> None:
+        news: list[NewDelivery] = []
+        fresh = 0
+        for event_id, plugin, lane in page:
+            for ordinal, name in enumerate(PLUGINS[plugin]):
+                news.append(delivery(event_id, name, plugin=plugin, lane=lane, ordinal=ordinal))
+                key = (event_id, plugin, name)
+                if key not in self.known:
+                    fresh += 1
+                    self.known[key] = Entry(event_id, plugin, name, ordinal, lane)
+                    self.lanes[plugin, lane].entries.append(self.known[key])
+        assert self.desk.record(*news, cursor=max(event_id for event_id, _, _ in page)) == fresh
+
+    @rule(free=st.fixed_dictionaries({name: st.integers(0, 3) for name in PLUGINS}), most=st.integers(1, 5))
+    def claim(self, free: dict[str, int], most: int) -> None:
+        ready = {key: at for key, lane in self.lanes.items() if (at := lane.ready_at(self.now)) is not None}
+        slots = {PluginKey(SITE, name): count for name, count in free.items()}
+        runs, due = self.desk.ledger.claim(slots, most, "owner", self.now)
+        for name, count in free.items():
+            able = [key for key, at in ready.items() if key[0] == name and at <= self.now]
+            got = [run for run in runs if run.plugin.name == name]
+            assert len(got) == min(count, len(able))
+            assert {(name, run.lane) for run in got} <= set(able)
+        assert len({(run.plugin, run.lane) for run in runs}) == len(runs)
+        later = [at for (name, _), at in ready.items() if free.get(name, 0) > 0 and at > self.now]
+        assert due == min(later, default=None)
+        for run in runs:
+            self._hand_out(run, most)
+
+    def _hand_out(self, run: Run, most: int) -> None:
+        assert run.id not in self.seen_runs
+        self.seen_runs.add(run.id)
+        lane = self.lanes[run.plugin.name, run.lane]
+        entries = lane.next_run(most, self.now)
+        got = [(one.event_id, one.callback.plugin.name, one.callback.name, one.attempts) for one in run.deliveries]
+        assert got == [(one.event_id, one.plugin, one.callback, one.attempts) for one in entries]
+        lane.run = run.id
+        for one in entries:
+            one.state, one.due, one.run = State.WAITING, None, run.id
+        self.out[run.id] = Out(run, entries, lane)
+
+    @precondition(lambda self: self.out)
+    @rule(
+        data=st.data(),
+        states=st.lists(
+            st.sampled_from([State.DONE, State.DONE, State.DEAD, State.SKIPPED, State.RETRYING, State.HELD]), min_size=1, max_size=4
+        ),
+        end=st.booleans(),
+        wait=st.integers(0, 5),
+    )
+    def settle(self, data: st.DataObject, states: list[State], end: bool, wait: int) -> None:
+        out = self.out[data.draw(st.sampled_from(sorted(self.out)))]
+        outcomes = []
+        for state in states:
+            if out.stopped or out.reported == len(out.entries):
+                break
+            number, entry = out.run.deliveries[out.reported].id, out.entries[out.reported]
+            out.reported += 1
+            out.stopped = state in {State.RETRYING, State.HELD}
+            due = self.now + wait if state is State.RETRYING else None
+            attempts = out.run.deliveries[out.reported - 1].attempts + 1
+            outcomes.append(Outcome(number, state, attempts, 0, self.now, self.now, due))
+            if entry.state < State.DONE or state >= State.DONE:
+                entry.state, entry.attempts, entry.due, entry.run = state, attempts, due, None
+        ended = end or out.stopped
+        self.desk.ledger.settle(outcomes, [out.run.id] if ended else [], self.now)
+        if ended:
+            self._give_back(out)
+
+    def _give_back(self, out: Out) -> None:
+        out.lane.run = None
+        for one in out.entries:
+            if one.run == out.run.id:
+                one.run = None
+        del self.out[out.run.id]
+
+    @rule()
+    def die_and_recover(self) -> None:
+        self.desk.reopen()
+        running = sum(one.shown is State.RUNNING for one in self.known.values())
+        assert self.desk.ledger.recover("owner", self.now) == running
+        for out in list(self.out.values()):
+            self._give_back(out)
+
+    @rule(plugin=plugins, keep=st.booleans())
+    def reload(self, plugin: str, keep: bool) -> None:
+        names = PLUGINS[plugin] if keep else PLUGINS[plugin][:1]
+        callbacks = tuple(callback(name, plugin=plugin) for name in names)
+        skipped = self.desk.ledger.describe(file(plugin), Manifest(PluginKey(SITE, plugin), 1, callbacks), self.now)
+        orphans = [
+            one for one in self.known.values() if one.plugin == plugin and one.state < State.DONE and one.callback not in names
+        ]
+        assert skipped == Counter(one.callback for one in orphans)
+        for one in orphans:
+            one.state, one.due, one.run = State.SKIPPED, None, None
+        for one in self.known.values():
+            if one.plugin == plugin and one.state is State.HELD:
+                one.state, one.attempts, one.due = State.WAITING, 0, self.now
+
+    # -- what operators do
+
+    @rule(
+        verb=st.sampled_from(Verb),
+        plugin=plugins,
+        lane=st.none() | lanes,
+        event_id=st.none() | st.integers(1, 12),
+        states=st.sets(st.sampled_from(State)),
+    )
+    def operate(self, verb: Verb, plugin: str, lane: str | None, event_id: int | None, states: set[State]) -> None:
+        query = DeliveryQuery(tuple(sorted(states)), plugin=plugin, lane=lane, event_id=event_id)
+        with self.desk.other_process() as cli:
+            changed = cli.operate(Operation(verb, "ada@stage", query=query), self.now)
+        wanted = [
+            one
+            for one in self.known.values()
+            if one.plugin == plugin
+            and (lane is None or one.lane == lane)
+            and (event_id is None or one.event_id == event_id)
+            and one.shown in (TAKES[verb] & states if states else TAKES[verb])
+        ]
+        assert sorted((row.event_id, row.callback) for row in changed) == sorted((one.event_id, one.callback) for one in wanted)
+        for one in wanted:
+            one.run = None
+            if verb is Verb.SKIP:
+                one.state, one.due = State.SKIPPED, None
+            else:
+                one.state, one.attempts, one.due = State.WAITING, 0, self.now
+
+    @rule(seconds=st.integers(1, 4))
+    def time_passes(self, seconds: int) -> None:
+        self.desk.now += seconds
+
+    # -- what must hold
+
+    @invariant()
+    def every_delivery_stands_where_the_model_has_it(self) -> None:
+        rows = {(row.event_id, row.plugin, row.callback): (row.lane, row.state, row.attempts) for row in self.desk.rows()}
+        assert rows == {key: (one.lane, one.shown, one.attempts) for key, one in self.known.items()}
+
+    @invariant()
+    def counts_are_what_counting_gives(self) -> None:
+        shown = self.desk.ledger.overview()
+        counted = Counter(one.shown for one in self.known.values())
+        assert shown.states == {state: counted[state] for state in State}
+        for record in shown.plugins:
+            mine = [one for one in self.known.values() if one.plugin == record.key.name]
+            assert record.waiting == sum(one.state < State.DONE for one in mine)
+            assert record.held == sum(one.state is State.HELD for one in mine)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_ledger_behaves_like_the_model(adapter: str) -> None:
+    machine = type("Machine", (LedgerMachine,), {"adapter": adapter})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)),
+    )

@@ -1,0 +1,32 @@
+"""Callbacks as JSON: read by other versions than the one that wrote them."""
+
+from __future__ import annotations
+
+import json
+
+from callsheet.ledgers import codec
+from callsheet.model import AttributeRule, PluginKey, RetryPolicy, Rule
+from tests.support.events import callback
+
+KEY = PluginKey("studio", "plugin")
+
+
+def test_what_a_newer_version_adds_is_ignored() -> None:
+    (item,) = json.loads(codec.encode([callback("react", "Shotgun_Task_Change")]))
+    item |= {"priority": 7}
+    item["retry"] |= {"patience": 9}
+    (read,) = codec.decode(KEY, json.dumps([item]))
+    assert read == callback("react", "Shotgun_Task_Change")
+
+
+def test_what_an_older_version_lacks_takes_its_default() -> None:
+    text = json.dumps([{"name": "react", "ordinal": 0, "filter": {"*": {"rule": "any"}}}])
+    (read,) = codec.decode(KEY, text)
+    assert (read.lane, read.retry, read.slots) == ("entity", RetryPolicy(), 1)
+    assert read.filter == {"*": AttributeRule(Rule.ANY)}
+
+
+def test_the_same_callbacks_are_the_same_text() -> None:
+    one = callback("react", attributes=("b", "a", "c"))
+    other = callback("react", attributes=("c", "b", "a"))
+    assert codec.encode([one]) == codec.encode([other])
