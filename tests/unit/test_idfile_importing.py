@@ -130,7 +130,7 @@ def test_it_happens_once(settings: Settings, ledger: Ledger) -> None:
 
 
 def test_a_plugin_that_was_described_before_the_import_stays_ready(settings: Settings, ledger: Ledger) -> None:
-    """Given a site that was down at the start, so that plugins registered before the import, they are not loading again after it."""
+    """Given a site that was down at the start, plugins that registered before the import are not loading again after it."""
     found = discover(settings.sites[0].name, settings.sites[0].plugins).plugins
     ledger.enrol(found, PluginState.LOADING, NOW)
     ledger.describe(found[0], Manifest(found[0].key, found[0].generation), NOW)

@@ -191,7 +191,7 @@ def test_retry_says_when_the_next_try_is(log: Log) -> None:
 
 
 def test_wish_of_a_callback_is_told_without_a_traceback(log: Log) -> None:
-    wish = Failure("callsheet.agent.api.Retry", "farm is full", "Traceback: raise Retry")
+    wish = Failure("Retry", "farm is full", "Traceback: raise Retry")
     emit("delivery.failed", **FAILED, state=State.RETRYING.word, failure=wish, due=None)
 
     assert (

@@ -23,7 +23,7 @@ class Retry(Exception):  # noqa: N818 - it is a request, not an error, and reads
     def __init__(self, reason: str = "", *, after: Optional[float] = None) -> None:
         if after is not None and after < 0:
             raise ValueError(f"Retry(after={after!r}): seconds from now, so 0 or more.")
-        super().__init__(reason)
+        super().__init__(reason or "the callback asked to be called again")
         self.after = after
 
 

@@ -47,9 +47,10 @@ def failure_of(error: BaseException, secrets: Secrets, *, skip: int = 1) -> Fail
 
 
 def kind_of(error: BaseException) -> str:
-    """The exception's type, with its module unless that is Python's own."""
+    """The exception's type, with its module unless that is Python's own or ours."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    known = kind.__module__ in ("builtins", "callsheet.agent.api")
+    return kind.__qualname__ if known else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def beyond(frames: Optional[TracebackType], skip: int) -> Optional[TracebackType]:

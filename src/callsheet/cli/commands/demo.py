@@ -72,7 +72,7 @@ def command(*, seconds: float | None, rate: float) -> int:
                 telemetry.recording("plugin.ready") as seen,
             ):
                 serving.start()
-                for plugin in ("log_changes", "start_next_task", "post_to_chat"):
+                for plugin in ("log_changes", "shot_follows_tasks", "post_to_chat"):
                     seen.wait_for("plugin.ready", plugin=plugin)
                 with Activity(sandbox, rate=rate, seed=65):
                     enough.wait(seconds)
