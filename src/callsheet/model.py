@@ -363,8 +363,8 @@ class DeliveryQuery:
 class Verb(StrEnum):
     """What an operator may do to deliveries."""
 
-    RETRY = "retry"  # dead, held, retrying or skipped → waiting, now
-    SKIP = "skip"  # open → skipped
+    RETRY = "retry"  # dead, held, retrying or skipped → waiting, now, with no attempts behind it
+    SKIP = "skip"  # open or dead → skipped: given up on purpose, and no trouble any more
     RELEASE = "release"  # a plugin's held lanes go on from where they stand
 
 

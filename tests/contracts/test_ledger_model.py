@@ -36,7 +36,7 @@ PLUGINS = {"even": ("react", "answer"), "odd": ("react",)}
 LANES = ("left", "right")
 TAKES = {
     Verb.RETRY: {State.DEAD, State.HELD, State.RETRYING, State.SKIPPED},
-    Verb.SKIP: {State.WAITING, State.RETRYING, State.HELD},
+    Verb.SKIP: {State.WAITING, State.RETRYING, State.HELD, State.DEAD},
     Verb.RELEASE: {State.HELD},
 }
 

@@ -90,5 +90,6 @@ def _of_dead(dead: int, config: str) -> Iterator[Trouble]:
         show = command("deliveries", config, "--state dead")
         yield Trouble(
             f"{count(dead, 'delivery')} failed for good.",
-            f"`{show}` says why. Once the cause is mended, `{command('retry', config, '--state dead')}` tries them again.",
+            f"`{show}` says why. Once the cause is mended, `{command('retry', config, '--state dead')}` tries them again; "
+            f"`{command('skip', config, '--state dead')}` puts them away.",
         )

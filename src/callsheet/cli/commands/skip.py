@@ -25,8 +25,9 @@ from callsheet.model import Verb
 def command(*, config_and_ids: tuple[str, ...], why: str, as_json: bool, **conditions: Any) -> int:
     """Give deliveries up, on purpose.
 
-    Deliveries still to come, and held ones, are not run; their lanes go on with what follows. Name them by their ids, or by
-    conditions that all have to hold. It is recorded with your name and --why. `callsheet retry` brings them back.
+    Deliveries still to come, and held ones, are not run; their lanes go on with what follows. Dead ones are put away, and are no
+    trouble any more. Name them by their ids, or by conditions that all have to hold. It is recorded with your name and --why.
+    `callsheet retry` brings them back.
     """
     config, ids = split(config_and_ids)
     if not ids and not any(conditions.values()):
@@ -36,4 +37,4 @@ def command(*, config_and_ids: tuple[str, ...], why: str, as_json: bool, **condi
     wanted = query(ids, **conditions)
     with opened(config) as at:
         changed = operate(at, Verb.SKIP, wanted, why, as_json=as_json)
-        return 0 if changed else unfit(at, wanted, "waiting, retrying and held")
+        return 0 if changed else unfit(at, wanted, "waiting, retrying, held and dead")

@@ -17,7 +17,7 @@ from callsheet.model import DeliveryQuery, DeliveryRow, Operation, PluginKey, St
 _TAKES = {
     Verb.RETRY: frozenset({State.DEAD, State.HELD, State.RETRYING, State.SKIPPED}),
     # Not those that are handed out: their worker may be at them, and to call one skipped that runs after all would be a lie.
-    Verb.SKIP: frozenset({State.WAITING, State.RETRYING, State.HELD}),
+    Verb.SKIP: frozenset({State.WAITING, State.RETRYING, State.HELD, State.DEAD}),
     Verb.RELEASE: frozenset({State.HELD}),
 }
 

@@ -1,0 +1,192 @@
+"""The contract of the EventLog port. Each adapter's test module makes a class of this with a ``log`` fixture of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from callsheet.errors import SiteError, SiteRefusedError
+from callsheet.model import Event, Gap
+from callsheet.ports import EventLog, Page
+from callsheet.sandbox import Sandbox
+
+SITE = "studio"
+
+
+def ids(page: Page) -> list[int]:
+    return [event.id for event in page.events]
+
+
+def gap(first: int, last: int | None = None) -> Gap:
+    return Gap(first, first if last is None else last, 1e9)
+
+
+class EventLogContract:
+    """``log`` reads the event log of ``sandbox``, as site SITE; ``refused`` does so with a wrong key."""
+
+    # -- the newest id
+
+    def test_the_newest_id_of_an_empty_log_is_0(self, sandbox: Sandbox, log: EventLog) -> None:
+        assert sandbox.events() == []
+        assert log.newest_id() == 0
+
+    def test_the_newest_id_grows_with_the_log(self, sandbox: Sandbox, log: EventLog) -> None:
+        first = sandbox.add_events(3)
+        assert log.newest_id() == first[-1]
+        sandbox.skip_event_id(10)
+        assert log.newest_id() == first[-1]
+        assert log.newest_id() < sandbox.add_event("Shotgun_Shot_New") == log.newest_id()
+
+    # -- a page
+
+    def test_an_empty_log_reads_as_an_empty_page(self, log: EventLog) -> None:
+        assert log.read(0, 10) == Page((), full=False)
+
+    def test_a_page_begins_behind_the_id_and_goes_up(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(10)
+        page = log.read(events[3], 100)
+        assert ids(page) == list(events[4:])
+        assert not page.full
+        assert ids(log.read(events[-1], 100)) == []
+
+    def test_a_page_has_as_many_events_as_asked_for_and_says_that_there_may_be_more(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(10)
+        page = log.read(events[0] - 1, 4)
+        assert ids(page) == list(events[:4])
+        assert page.full
+        assert ids(log.read(events[3], 4)) == list(events[4:8])
+
+    def test_read_page_by_page_a_log_is_complete(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(103)
+        found: list[int] = []
+        page = log.read(events[0] - 1, 10)
+        while page.full:
+            found += ids(page)
+            page = log.read(found[-1], 10)
+        assert [*found, *ids(page)] == list(events)
+
+    def test_a_page_may_be_larger_than_what_the_site_gives_at_once(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(1_200)
+        assert ids(log.read(0, 1_100)) == list(events[:1_100])
+
+    def test_a_page_ends_at_until(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(10)
+        page = log.read(events[1], 100, until=events[5])
+        assert ids(page) == list(events[2:6])
+        assert not page.full
+        assert ids(log.read(events[1], 2, until=events[5])) == list(events[2:4])
+        assert ids(log.read(events[5], 2, until=events[5])) == []
+
+    def test_a_hole_in_the_ids_is_no_end(self, sandbox: Sandbox, log: EventLog) -> None:
+        before = sandbox.add_events(5)
+        sandbox.skip_event_id(200_000)
+        after = sandbox.add_events(5)
+        assert ids(log.read(0, 100)) == [*before, *after]
+        assert ids(log.read(before[-1], 3)) == list(after[:3])
+
+    # -- events
+
+    def test_an_event_is_what_the_site_sent(self, sandbox: Sandbox, log: EventLog) -> None:
+        sandbox.connect().create("Project", {"name": "Moth"})
+        event = log.read(0, 10).events[-1]
+        sent = sandbox.events()[-1]
+        del sent["description"]
+        assert event == Event(SITE, sent)
+        assert set(event.data) == {
+            *("type", "id", "event_type", "attribute_name", "meta"),
+            *("entity", "user", "project", "session_uuid", "created_at"),
+        }
+        assert json.loads(event.payload) == sent, "times stay the text that they are"
+
+    # -- missing ids
+
+    def test_missing_ids_that_have_appeared_come_with_the_page(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(30)
+        single, ranges = [events[2], events[5]], [(events[7], events[9]), (events[12], events[14])]
+        for one in (events[2], *events[7:10], *events[12:15]):
+            sandbox.withhold(one)
+        sandbox.release(events[2])
+        for one in events[8:10]:
+            sandbox.release(one)
+        missing = [*map(gap, single), *(gap(first, last) for first, last in ranges)]
+
+        page = log.read(events[24], 100, missing=missing)
+
+        assert ids(page) == [events[2], events[5], events[8], events[9], *events[25:]]
+        assert not page.full
+
+    def test_missing_ids_are_asked_for_in_one_request_however_many(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(3)
+        log.read(0, 10)
+        before = sandbox.requests()["read"]
+        missing = [gap(one) for one in range(10_000, 10_300, 2)] + [gap(one, one + 1) for one in range(20_000, 20_600, 4)]
+        assert ids(log.read(events[1], 10, missing=missing)) == [events[2]]
+        assert sandbox.requests()["read"] == before + 1
+
+    def test_a_page_that_missing_ids_fill_is_full(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(20)
+        page = log.read(events[15], 5, missing=[gap(events[0], events[9])])
+        assert ids(page) == list(events[:5])
+        assert page.full
+
+    # -- what goes wrong
+
+    def test_a_site_that_is_down_is_a_site_error_that_names_it(self, sandbox: Sandbox, log: EventLog) -> None:
+        sandbox.stop()
+        for ask in (log.newest_id, lambda: log.read(0, 10)):
+            with pytest.raises(SiteError, match="refused") as caught:
+                ask()
+            assert sandbox.url in str(caught.value)
+            assert not isinstance(caught.value, SiteRefusedError)
+
+    def test_it_works_again_once_the_site_does(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(3)
+        log.read(0, 10)
+        sandbox.stop()
+        with pytest.raises(SiteError):
+            log.read(0, 10)
+        sandbox.start()
+        assert ids(log.read(0, 10)) == list(events)
+
+    @pytest.mark.parametrize(
+        ("fault", "options", "words"),
+        [
+            ("status", {"status": 500}, "HTTP 500"),
+            ("status", {"status": 502}, "HTTP 502"),
+            ("status", {"status": 503}, "HTTP 503"),
+            ("status", {"status": 429}, "HTTP 429"),
+            ("hang", {}, "timed out"),
+            ("drop", {}, "closed connection"),
+            ("truncate", {}, "IncompleteRead"),
+            ("garble", {}, "isn't the API's"),
+            ("html", {}, "isn't the API's"),
+            ("refuse", {"message": "The site is being moved."}, "The site is being moved."),
+        ],
+    )
+    @pytest.mark.parametrize("first", [True, False], ids=["at first", "later"])
+    def test_an_answer_that_is_none_is_a_site_error_in_words(
+        self, sandbox: Sandbox, log: EventLog, *, fault: str, options: dict[str, object], words: str, first: bool
+    ) -> None:
+        events = sandbox.add_events(3)
+        if not first:
+            log.read(0, 10)
+        getattr(sandbox.faults, fault)(**options)
+        with pytest.raises(SiteError, match=words) as caught:
+            log.read(0, 10)
+        assert sandbox.url in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert sandbox.key not in str(caught.value)
+        sandbox.faults.clear()
+        assert ids(log.read(0, 10)) == list(events)
+
+    def test_a_wrong_key_is_a_refusal(self, sandbox: Sandbox, refused: EventLog) -> None:
+        for ask in (refused.newest_id, lambda: refused.read(0, 10)):
+            with pytest.raises(SiteRefusedError, match="refuses the script's name or key") as caught:
+                ask()
+            assert sandbox.url in str(caught.value)
+
+    def test_closed_twice_it_is_closed(self, log: EventLog) -> None:
+        log.newest_id()
+        log.close()
+        log.close()
