@@ -92,7 +92,9 @@ class Daemon:
             self._settings.state,
             ahead=RUNS_AHEAD,
         )
-        roster = Roster({site.name: site.plugins for site in self._settings.sites}, executor, ledger)
+        sites = self._settings.sites
+        in_turn = {site.name for site in sites if site.order == "global"}
+        roster = Roster({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
         intakes: list[IntakeService] = []
         dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room(intakes))
         intakes += [self._intake(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
@@ -120,6 +122,7 @@ class Daemon:
             dispatch.finish()
             for service in (roster, upkeep):
                 service.join(STEP_ENDS)
+            upkeep.farewell()
 
     def _wait(self, dispatch: Dispatch, intakes: list[IntakeService]) -> None:
         if not self._drain:

@@ -12,6 +12,10 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+GLOBAL = "global"
+"""The lane of legacy callbacks where the site's order is global: the lanes of that key, one per plugin, take turns by event and then
+by the plugins' order, as if they were one."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 EVERY_TYPE = "*"
@@ -392,13 +396,14 @@ class SiteHealth:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Written by a running daemon about once a second; old means that it hangs or died."""
+    """Written by a running daemon about once a second; old means that it hangs or died. ``stopped_at``: it ended in order, then."""
 
     pid: int
     started_at: float
     at: float
     version: str
     config: str
+    stopped_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

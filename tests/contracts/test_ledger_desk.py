@@ -316,7 +316,7 @@ def test_the_last_beat_is_shown(desk: Desk) -> None:
     beat = Heartbeat(77, 1.0, 2.0, "1.0", "/etc/callsheet.toml")
     lost = SiteHealth(SITE, "https://x", 12, 3.0, "timed out", 4.0)
     desk.ledger.beat(beat, [lost, SiteHealth("other", "https://y", None, None)])
-    again = Heartbeat(77, 1.0, 3.0, "1.0", "/etc/callsheet.toml")
+    again = Heartbeat(77, 1.0, 3.0, "1.0", "/etc/callsheet.toml", stopped_at=3.0)
     desk.ledger.beat(again, [lost])
     shown = desk.ledger.overview()
     assert (shown.heartbeat, shown.health) == (again, (lost,))

@@ -42,12 +42,13 @@ def cursor_of(shown: Overview, record: PluginRecord) -> int | None:
 def daemon(heartbeat: Heartbeat | None, now: float) -> Facts:
     """The daemon by its last sign of life; all None but ``running`` where it never ran."""
     if heartbeat is None:
-        return dict.fromkeys(("pid", "started_at", "heartbeat_at", "version", "config")) | {"running": False}
+        return dict.fromkeys(("pid", "started_at", "heartbeat_at", "stopped_at", "version", "config")) | {"running": False}
     return {
-        "running": now - heartbeat.at <= STALE_AFTER,
+        "running": heartbeat.stopped_at is None and now - heartbeat.at <= STALE_AFTER,
         "pid": heartbeat.pid,
         "started_at": iso(heartbeat.started_at),
         "heartbeat_at": iso(heartbeat.at),
+        "stopped_at": iso(heartbeat.stopped_at),
         "version": heartbeat.version,
         "config": heartbeat.config,
     }

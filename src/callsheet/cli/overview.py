@@ -29,6 +29,8 @@ def _daemon(shown: Overview, now: float) -> str:
     beat = shown.heartbeat
     if beat is None:
         return _labelled("daemon", "has never run")
+    if beat.stopped_at is not None:
+        return _labelled("daemon", f"stopped {ago(beat.stopped_at, now)}")
     if not facts.daemon(beat, now)["running"]:
         return _labelled("daemon", f"not running; last sign of life {ago(beat.at, now)}")
     return _labelled("daemon", f"running for {duration(now - beat.started_at)}, process {beat.pid}, version {beat.version}")

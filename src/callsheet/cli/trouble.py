@@ -45,6 +45,8 @@ def _of_daemon(heartbeat: Heartbeat | None, config: str, now: float) -> Iterator
     start = f"Start it with `{command('run', config)}`, or through whatever keeps it running (systemd, a container)."
     if heartbeat is None:
         yield Trouble("The daemon has never run on this state folder.", start)
+    elif heartbeat.stopped_at is not None:
+        yield Trouble(f"The daemon is not running: it was stopped {ago(heartbeat.stopped_at, now)}.", start)
     elif now - heartbeat.at > STALE_AFTER:
         last = f"its last sign of life was {ago(heartbeat.at, now)}, as process {heartbeat.pid}"
         yield Trouble(f"The daemon is not running, or hangs: {last}.", start)

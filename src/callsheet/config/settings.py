@@ -55,6 +55,8 @@ class SiteSettings:
     """Events per request."""
     gaps: Literal["eager", "strict"] = "eager"
     """``strict``: events behind a missing id wait for it, or for the end of its window."""
+    order: Literal["plugin", "global"] = "plugin"
+    """``global``: legacy plugins run one after another, event by event, in the order of their files, as under shotgunEvents."""
     gap_window: float = 300.0
     """Seconds of answered time for which a missing id is waited for."""
     use_session_uuid: bool = False

@@ -75,6 +75,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sites.*", "gaps", Choice(("eager", "strict")),
             "`strict`: events behind a missing id wait for it, or for the end of its window. `eager`: they don't.", '"eager"',
             conf=("callsheet", "gaps")),
+    Setting("sites.*", "order", Choice(("plugin", "global")),
+            "`plugin`: legacy plugins run beside each other, each in order. `global`: one after another, event by event, in the "
+            "order of their files, as under shotgunEvents; for plugins that rely on what another one did for the same event.",
+            '"plugin"', conf=("callsheet", "order")),
     Setting("sites.*", "gap_window", Duration(0, DAY),
             "How long a missing id is waited for, in time in which the site answered.", '"5m"',
             conf=("callsheet", "gap_window")),

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from callsheet.model import Event
+from callsheet.model import GLOBAL, Event
 
 
 def key(lane: str, event: Event, callback: str) -> str:
     """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name."""
-    if lane == "plugin":
-        return "plugin"
+    if lane in ("plugin", GLOBAL):
+        return lane
     if lane == "entity":
         return _entity(event)
     if lane == "project":

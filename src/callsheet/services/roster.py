@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey, PluginState
+from callsheet.model import GLOBAL, Callback, CallbackKey, Manifest, PluginFile, PluginKey, PluginState
 from callsheet.plugins_on_disk import Discovery, discover
 from callsheet.ports import Executor, Ledger
 from callsheet.services.service import Service
@@ -47,9 +47,12 @@ class Roster(Service):
         executor: Executor,
         ledger: Ledger,
         *,
+        in_turn: Container[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``in_turn``: the sites whose legacy plugins run one after another, event by event."""
         super().__init__()
+        self._in_turn = in_turn
         self._folders = folders
         self._executor = executor
         self._ledger = ledger
@@ -79,6 +82,8 @@ class Roster(Service):
             if known is None or known.file.generation != manifest.generation:
                 return
             held = self._held(manifest.plugin)
+            if manifest.plugin.site in self._in_turn:
+                manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
             orphans = self._ledger.describe(known.file, manifest, self._clock())
             known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
             known.callbacks = manifest.callbacks
@@ -214,3 +219,7 @@ class Roster(Service):
             level="WARNING",
             logger="engine",
         )
+
+
+def _in_turn(callback: Callback) -> Callback:
+    return replace(callback, lane=GLOBAL) if callback.legacy else callback

@@ -56,3 +56,8 @@ class Upkeep(Service):
             if deliveries or events:
                 telemetry.emit("upkeep.pruned", deliveries=deliveries, events=events)
         return BEAT_EVERY
+
+    def farewell(self) -> None:
+        """The last beat: the daemon has ended in order."""
+        now = self._now()
+        self._ledger.beat(replace(self._heartbeat, at=now, stopped_at=now), list(self._health()))

@@ -19,7 +19,7 @@ def overview(tx: sqlite3.Connection) -> Overview:
     states = counts.states(tx)
     running = count_running(tx)
     states.update({State.RUNNING: running, State.WAITING: -running})
-    heartbeat = tx.execute("SELECT pid, started_at, at, version, config FROM heartbeat").fetchone()
+    heartbeat = tx.execute("SELECT pid, started_at, at, version, config, stopped_at FROM heartbeat").fetchone()
     health = tx.execute("SELECT site, url, newest, answered_at, error, error_since FROM health ORDER BY site")
     sites = [name for (name,) in tx.execute("SELECT name FROM sites ORDER BY name")]
     oldest = tx.execute(_OLDEST).fetchone()
@@ -36,8 +36,8 @@ def overview(tx: sqlite3.Connection) -> Overview:
 def beat(tx: sqlite3.Connection, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
     """Replace the heartbeat and what was known of the sites' health."""
     tx.execute(
-        "INSERT OR REPLACE INTO heartbeat (id, pid, started_at, at, version, config) VALUES (1, ?, ?, ?, ?, ?)",
-        (heartbeat.pid, heartbeat.started_at, heartbeat.at, heartbeat.version, heartbeat.config),
+        "INSERT OR REPLACE INTO heartbeat (id, pid, started_at, at, version, config, stopped_at) VALUES (1, ?, ?, ?, ?, ?, ?)",
+        (heartbeat.pid, heartbeat.started_at, heartbeat.at, heartbeat.version, heartbeat.config, heartbeat.stopped_at),
     )
     tx.execute("DELETE FROM health")
     tx.executemany(

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import count_running, resume
 from callsheet.ledgers.sqlite.names import Names
-from callsheet.model import Delivery, Outcome, PluginKey, Run, State
+from callsheet.ledgers.sqlite.turns import Turns
+from callsheet.model import GLOBAL, Delivery, Outcome, PluginKey, Run, State
 
 # Two look-ups in an index per plugin with free slots, whatever waits.
 _DUE = """
@@ -64,14 +65,22 @@ def claim(
     }
     runs: list[tuple[float, Run]] = []
     later: list[float] = []
+    turns = Turns(tx)
     for plugin_id, first, following in tx.execute(_DUE, {"plugins": json.dumps(list(plugins)), "now": now}).fetchall():
         if following is not None:
             later.append(following)
         if first is None or first > now:
             continue
         plugin = plugins[plugin_id]
+        site_id = names.site(tx, plugin.site)
         for due, lane_id, key in tx.execute(_READY, (plugin_id, now, free[plugin])).fetchall():
-            rows = _consecutive(tx, names.site(tx, plugin.site), lane_id, most, now)
+            rows = _consecutive(tx, site_id, lane_id, most, now)
+            if key == GLOBAL and rows:
+                turn = turns.of(site_id, lane_id)
+                if turn is None:
+                    continue  # another plugin's; when its run has ended, there is a claim again
+                rows = [row for row in rows if turn.reaches(row.event_id)]
+                turns.taken(site_id)
             _retry(tx, plugin_id, rows)
             if not rows:  # can't be, unless somebody edited the file; mend the lane rather than come by here for ever
                 resume(tx, [lane_id], now)

@@ -140,7 +140,8 @@ CREATE TABLE heartbeat (
     started_at REAL NOT NULL,
     at         REAL NOT NULL,
     version    TEXT NOT NULL,
-    config     TEXT NOT NULL
+    config     TEXT NOT NULL,
+    stopped_at REAL
 );
 
 CREATE TABLE health (

@@ -1,0 +1,65 @@
+"""Whose turn it is among the legacy plugins of a site that run one after another, event by event (``order = "global"``).
+
+Each of these plugins has a lane of the key GLOBAL. They are handed out as if they were one lane, ordered by event and then by the
+plugins' order. A plugin that is held, broken or gone takes no part: the others go on without it, as under shotgunEvents.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from callsheet.model import GLOBAL
+
+# One look-up in an index per such plugin.
+_HEADS = """
+    SELECT
+        (SELECT d.event_id FROM deliveries AS d WHERE d.lane_id = l.id AND d.state < 4 ORDER BY d.event_id, d.ordinal LIMIT 1)
+            AS event_id,
+        p.ordinal, l.id, l.run
+    FROM plugins AS p CROSS JOIN lanes AS l ON l.plugin_id = p.id AND l.key = ?
+    WHERE p.site_id = ? AND p.state IN ('loading', 'ready') AND l.state IN ('ready', 'running')
+"""
+
+Place = tuple[int, int]
+"""An event's id, and a plugin's place in the order."""
+
+
+class Turn(NamedTuple):
+    """The one lane that may be handed out, and up to where: the place at which another plugin's turn begins."""
+
+    lane_id: int
+    ordinal: int
+    until: Place | None
+
+    def reaches(self, event_id: int) -> bool:
+        """Whether the plugin's deliveries of that event still belong to this turn."""
+        return self.until is None or (event_id, self.ordinal) < self.until
+
+
+class Turns:
+    """The turns of all sites within one transaction; looked up once per site."""
+
+    def __init__(self, tx: sqlite3.Connection) -> None:
+        self._tx = tx
+        self._known: dict[int, Turn | None] = {}
+
+    def of(self, site_id: int, lane_id: int) -> Turn | None:
+        """The turn, if it is this lane's."""
+        if site_id not in self._known:
+            self._known[site_id] = _turn(self._tx, site_id)
+        turn = self._known[site_id]
+        return turn if turn is not None and turn.lane_id == lane_id else None
+
+    def taken(self, site_id: int) -> None:
+        """The lane was handed out: it is nobody's turn until it is given back."""
+        self._known[site_id] = None
+
+
+def _turn(tx: sqlite3.Connection, site_id: int) -> Turn | None:
+    """Whose turn it is on that site; None while one of these lanes is handed out, and where nothing waits in any."""
+    heads = [row for row in tx.execute(_HEADS, (GLOBAL, site_id)) if row[0] is not None or row[3] is not None]
+    if not heads or any(run is not None for _, _, _, run in heads):
+        return None
+    (_, ordinal, lane_id, _), *others = sorted(heads)
+    return Turn(lane_id, ordinal, min(((event_id, place) for event_id, place, _, _ in others), default=None))
