@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 GLOBAL = "global"
-"""The lane of legacy callbacks where the site's order is global: the lanes of that key, one per plugin, take turns by event and then
-by the plugins' order, as if they were one."""
+"""The lane of legacy callbacks where the site's order is global: the lanes of that key, one per plugin, take turns by event and
+then by the plugins' order, as if they were one."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -92,7 +92,7 @@ class RetryPolicy:
     """When a failed delivery is tried again.
 
     ``attempts`` counts all tries, the first included. The n-th wait is ``min(first * factor ** (n - 1), longest)`` seconds,
-    spread by ``jitter`` (0.2: 20 % either way). No further try once the delivery is older than ``max_age`` seconds (None: no limit).
+    spread by ``jitter`` (0.2: 20 % either way). No further try once it is older than ``max_age`` seconds (None: no limit).
     ``crashes``: how many times a delivery may take its worker down before that counts as its failure for good.
     """
 

@@ -186,6 +186,14 @@ def test_status_without_a_daemon_says_so_first(studio: SqliteLedger, config: Pat
     assert said.out.split("Trouble:\n")[1].startswith("  The daemon is not running, or hangs")
 
 
+def test_status_after_an_orderly_end_says_when_that_was(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.beat(Heartbeat(4711, NOW - 900, NOW - 5, "0.1.0", "studio.toml", stopped_at=NOW - 5), [])
+    said = call("status", config)
+    assert said.code == 1
+    assert said.out.startswith("daemon      stopped ")
+    assert "The daemon is not running: it was stopped" in said.out
+
+
 def test_status_in_json_has_the_same_troubles(studio: SqliteLedger, config: Path, call: Call) -> None:
     said = call("status", config, "--json")
     assert said.code == 1

@@ -1,0 +1,158 @@
+"""Plugin files that change, come and go under a running daemon."""
+
+from __future__ import annotations
+
+import os
+
+from callsheet.model import PluginState
+from tests.support.running import RunningDaemon
+from tests.support.studio import Studio
+from tests.support.traces import noting
+
+
+def standing(studio: Studio, plugin: str) -> PluginState | None:
+    record = studio.plugin(plugin)
+    return record.state if record else None
+
+
+def one_more(studio: Studio, daemon: RunningDaemon, plugin: str, word: str = "done") -> int:
+    """Write an event and wait until the plugin has noted it; returns its id."""
+    event = studio.sandbox.add_event("Shotgun_Task_Change")
+    daemon.until(lambda: event in studio.trace.events(plugin, word=word))
+    return event
+
+
+def test_a_changed_file_is_loaded_anew_with_the_helper_beside_it(studio: Studio) -> None:
+    # Given a plugin that uses a module beside it
+    studio.write("helper", "WORD = 'old'\n")
+    path = studio.write("plugin", "import helper\n" + noting("note(helper.WORD, event)"))
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "plugin")
+
+        # When both change
+        studio.write("helper", "WORD = 'renewed'\n")
+        studio.write("plugin", "import helper\n" + noting("note(helper.WORD + '!', event)"))
+        daemon.until(lambda: daemon.said(f"Reloading plugin at {path}"))
+
+        # Then both are new, and nothing ran twice or not at all
+        second = one_more(studio, daemon, "plugin", "renewed!")
+        assert studio.trace.events("plugin", word="old") == [first]
+        assert studio.trace.events("plugin") == [first, second]
+
+
+def test_a_file_is_loaded_anew_only_if_it_is_strictly_newer(studio: Studio) -> None:
+    path = studio.write("plugin", noting())
+    with studio.started() as daemon:
+        one_more(studio, daemon, "plugin")
+        before = path.stat().st_mtime_ns
+        # When it has another text but an older time, as from a backup; another plugin's coming shows that somebody looked
+        path.write_text(studio.trace.source(noting("note('older', event)")))
+        os.utime(path, ns=(before - 1_000_000_000, before - 1_000_000_000))
+        studio.write("second", noting())
+        daemon.until(lambda: standing(studio, "second") is PluginState.READY)
+        # Then it is as it was
+        one_more(studio, daemon, "plugin")
+        assert studio.trace.events("plugin", word="older") == []
+        # Until it is newer
+        os.utime(path, ns=(before + 1_000_000_000, before + 1_000_000_000))
+        daemon.until(lambda: daemon.said(f"Reloading plugin at {path}"))
+        one_more(studio, daemon, "plugin", "older")
+
+
+def test_events_written_while_a_plugin_reloads_reach_its_new_text(studio: Studio) -> None:
+    path = studio.write("plugin", noting(options="lane='plugin'"))
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "plugin")
+        studio.write("plugin", "wait_for('loaded')\n" + noting("note('new', event)", "lane='plugin'"))
+        daemon.until(lambda: daemon.said(f"Reloading plugin at {path}"))
+        events = studio.sandbox.add_events(20)
+        daemon.until(lambda: studio.site().cursor == events[-1])
+        studio.trace.raise_flag("loaded")
+        daemon.until(lambda: studio.trace.events("plugin") == [first, *events])
+        assert studio.trace.events("plugin", word="new") == list(events)
+
+
+def test_a_plugin_dropped_in_begins_with_the_events_after_it(studio: Studio) -> None:
+    studio.write("first", noting())
+    with studio.started() as daemon:
+        before = one_more(studio, daemon, "first")
+        studio.write("second", noting())
+        daemon.until(lambda: standing(studio, "second") is PluginState.READY)
+        after = one_more(studio, daemon, "second")
+        assert studio.trace.events("second") == [after]
+        daemon.until(lambda: studio.trace.events("first") == [before, after])
+
+
+def test_a_deleted_plugin_that_comes_back_goes_on_where_it_was(studio: Studio) -> None:
+    path = studio.write("plugin", noting(options="lane='plugin'"))
+    studio.write("other", noting())
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "plugin")
+        path.unlink()
+        daemon.until(lambda: standing(studio, "plugin") is PluginState.GONE)
+        assert daemon.said("Plugin plugin is gone")
+        missed = studio.sandbox.add_events(10)
+        daemon.until(lambda: set(missed) <= set(studio.trace.events("other")))
+
+        studio.write("plugin", noting(options="lane='plugin'"))
+
+        daemon.until(lambda: studio.trace.events("plugin") == [first, *missed])
+
+
+def test_renaming_the_only_plugin_does_not_stop_the_reading(studio: Studio) -> None:
+    path = studio.write("plugin", noting())
+    with studio.started() as daemon:
+        one_more(studio, daemon, "plugin")
+        path.rename(path.with_name("renamed.py"))
+        daemon.until(lambda: standing(studio, "renamed") is PluginState.READY)
+        one_more(studio, daemon, "renamed")
+        assert standing(studio, "plugin") is PluginState.GONE
+    studio.drain()  # and the next daemon knows nothing else
+
+
+def test_a_folder_that_vanishes_takes_no_plugin_with_it(studio: Studio) -> None:
+    studio.write("plugin", noting(options="lane='plugin'"))
+    away = studio.plugins.with_name("away")
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "plugin")
+        studio.plugins.rename(away)
+        daemon.until(lambda: daemon.said("the folder is not there"))
+        second = one_more(studio, daemon, "plugin")
+        assert standing(studio, "plugin") is PluginState.READY
+
+        away.rename(studio.plugins)
+        studio.write("new", noting())
+        daemon.until(lambda: standing(studio, "new") is PluginState.READY)
+        third = one_more(studio, daemon, "plugin")
+        assert studio.trace.events("plugin") == [first, second, third]
+        assert not daemon.said("is gone")
+
+
+def test_what_can_not_be_a_plugin_is_told_and_disturbs_nobody(studio: Studio) -> None:
+    studio.write("plugin", noting())
+    with studio.started() as daemon:
+        (studio.plugins / "folder.py").mkdir()
+        (studio.plugins / "dangling.py").symlink_to(studio.folder / "nowhere")
+        daemon.until(lambda: daemon.said(f"{studio.plugins}/dangling.py: a link whose target is missing"))
+        daemon.until(lambda: daemon.said(f"{studio.plugins}/folder.py: a folder"))
+        one_more(studio, daemon, "plugin")
+        # The link's target appears: it is a plugin like any other.
+        (studio.folder / "nowhere").write_text(studio.trace.source(noting()))
+        daemon.until(lambda: standing(studio, "dangling") is PluginState.READY)
+        one_more(studio, daemon, "dangling")
+        assert not daemon.said("Unexpected error")
+
+
+def test_waiting_deliveries_of_a_callback_that_is_gone_are_skipped_and_told(studio: Studio) -> None:
+    two = noting("wait_for('go')", "lane='plugin'") + noting("", "lane='plugin'").split("\n", 1)[1].replace(
+        "def noted", "def extra"
+    )
+    studio.write("plugin", two)
+    with studio.started() as daemon:
+        events = studio.sandbox.add_events(5)
+        daemon.until(lambda: studio.waiting("plugin") == 10)
+        studio.write("plugin", noting("", "lane='plugin'"))
+        daemon.until(lambda: daemon.said("waiting deliveries, since the plugin no longer registers this callback"))
+        studio.trace.raise_flag("go")
+        daemon.until(lambda: studio.states() == {"done": 5, "skipped": 5})
+        assert studio.trace.events("plugin") == list(events)

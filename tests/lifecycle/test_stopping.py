@@ -1,0 +1,150 @@
+"""The end of a daemon, ordered or not, and what it leaves to the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from callsheet.model import State
+from tests.support.running import RunningDaemon, alive
+from tests.support.studio import Studio
+from tests.support.traces import noting
+from tests.support.waiting import until
+
+SLOW_AT_FIRST = noting("note('begun', event)\nif once('first'): wait_for('go')", "lane='plugin'")
+"""A plugin that waits within its very first call until the flag ``go`` is up."""
+
+
+def in_a_callback(studio: Studio, daemon: RunningDaemon) -> int:
+    """Wait until a callback runs; returns its worker's process id."""
+    daemon.until(lambda: studio.trace.calls("plugin", word="begun"))
+    return studio.trace.calls("plugin", word="begun")[0].pid
+
+
+def test_sigterm_lets_the_running_callback_finish_and_leaves_the_rest_to_the_next_start(studio: Studio) -> None:
+    # Given a callback that runs, with the rest of its run behind it
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(10)
+    with studio.start("--from", str(events[0])) as daemon:
+        worker = in_a_callback(studio, daemon)
+
+        # When the daemon is told to stop
+        daemon.terminate()
+        daemon.until(lambda: daemon.said("Stopping: SIGTERM."))
+        daemon.watch(0.3)  # it waits for the callback
+        studio.trace.raise_flag("go")
+
+        # Then that one finishes, is settled, and nothing else begins
+        assert daemon.wait(timeout=5) == 0
+        assert studio.trace.events("plugin") == studio.trace.events("plugin", word="begun") == [events[0]]
+        assert studio.states() == {"done": 1, "waiting": 9}
+        assert not alive(worker)
+        assert "Unexpected" not in daemon.log
+
+    # And the next daemon delivers the rest, once
+    studio.drain()
+    assert studio.trace.events("plugin") == list(events)
+
+
+def test_a_second_sigterm_changes_nothing(studio: Studio) -> None:
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(3)
+    with studio.start("--from", str(events[0])) as daemon:
+        in_a_callback(studio, daemon)
+        daemon.terminate()
+        daemon.until(lambda: daemon.said("Stopping: SIGTERM."))
+        daemon.terminate()
+        daemon.watch(0.3)
+        studio.trace.raise_flag("go")
+        assert daemon.wait(timeout=5) == 0
+        assert studio.states() == {"done": 1, "waiting": 2}
+
+
+def test_a_sigterm_that_goes_to_the_workers_as_well_interrupts_no_callback(studio: Studio) -> None:
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(3)
+    with studio.start("--from", str(events[0])) as daemon:
+        os.kill(in_a_callback(studio, daemon), signal.SIGTERM)  # as systemd does, to all processes of a service
+        daemon.terminate()
+        daemon.until(lambda: daemon.said("Stopping: SIGTERM."))
+        studio.trace.raise_flag("go")
+        assert daemon.wait(timeout=5) == 0
+        assert studio.states() == {"done": 1, "waiting": 2}
+
+
+def test_a_callback_longer_than_the_grace_time_is_cut_short_and_runs_again_at_the_next_start(studio: Studio) -> None:
+    studio.configure({"grace": 0.5})
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(3)
+    with studio.start("--from", str(events[0])) as daemon:
+        worker = in_a_callback(studio, daemon)
+        assert daemon.stop(timeout=5) == 0
+        assert not alive(worker)
+        assert studio.states() == {"waiting": 3}
+    studio.drain()
+    assert studio.trace.events("plugin") == list(events)
+    assert studio.trace.events("plugin", word="begun") == [events[0], *events]
+    assert [one.attempts for one in studio.deliveries(State.DONE)] == [1, 1, 1]
+
+
+def test_ctrl_c_ends_it_as_well(studio: Studio) -> None:
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(2)
+    with studio.start("--from", str(events[0])) as daemon:
+        in_a_callback(studio, daemon)
+        daemon.signal(signal.SIGINT)
+        daemon.until(lambda: daemon.said("Stopping: SIGINT."))
+        studio.trace.raise_flag("go")
+        assert daemon.wait(timeout=5) == 0
+        assert studio.states() == {"done": 1, "waiting": 1}
+
+
+def test_removing_the_pid_file_stops_the_daemon(studio: Studio) -> None:
+    studio.conf()
+    pid_file = studio.folder / "daemon.pid"
+    with studio.start() as daemon:
+        daemon.until(pid_file.exists)
+        daemon.until(lambda: pid_file.read_text().strip() == str(daemon.pid))
+        daemon.until(lambda: daemon.said("Last event id"))
+        pid_file.unlink()
+        assert daemon.wait(timeout=5) == 0
+        assert daemon.said(f"the pid file {pid_file} was removed")
+
+
+def test_a_stale_pid_file_blocks_no_start_and_goes_with_the_daemon(studio: Studio) -> None:
+    studio.conf()
+    pid_file = studio.folder / "daemon.pid"
+    pid_file.write_text(f"{os.getpid()}\n")  # a process that lives, though it is no daemon
+    with studio.start() as daemon:
+        daemon.until(lambda: pid_file.read_text().strip() == str(daemon.pid))
+        assert daemon.stop() == 0
+    assert not pid_file.exists()
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_and_disturbs_nothing(studio: Studio) -> None:
+    studio.write("plugin", noting(options="lane='plugin'"))
+    with studio.started() as first:
+        with studio.start() as second:
+            assert second.wait(timeout=10) == 2
+            assert second.said(f"Another Callsheet daemon (pid {first.pid},")
+            assert second.said("Stop that one first")
+            assert not second.said("Traceback")
+        events = studio.sandbox.add_events(10)
+        first.until(lambda: studio.trace.events("plugin") == list(events))
+
+
+def test_workers_end_with_a_daemon_that_is_killed(studio: Studio) -> None:
+    # Given a worker in a callback, one that has nothing to do, and one that holds the interpreter's lock
+    studio.write("plugin", SLOW_AT_FIRST)
+    studio.write("idle", noting())
+    studio.write("stubborn", "import ctypes\n" + noting("note('begun', event)\nctypes.PyDLL(None).pause()"))
+    event = studio.sandbox.add_event("Shotgun_Task_Change")
+    with studio.start("--from", str(event)) as daemon:
+        workers = {in_a_callback(studio, daemon)}
+        daemon.until(lambda: studio.trace.calls("idle") and studio.trace.calls("stubborn", word="begun"))
+        workers |= {one.pid for one in (*studio.trace.calls("idle"), *studio.trace.calls("stubborn", word="begun"))}
+        assert len(workers) == 3
+
+        daemon.kill()
+
+    until(lambda: not any(alive(pid) for pid in workers), timeout=5)

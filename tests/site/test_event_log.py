@@ -1,0 +1,82 @@
+"""What the vendor's client does to a connection, and what is made of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from callsheet.errors import SiteError
+from callsheet.sandbox import Sandbox
+from callsheet.site.event_log import IDLE, SiteEventLog
+
+SITE = "studio"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(show=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def log(sandbox: Sandbox) -> Iterator[SiteEventLog]:
+    log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=0.4)
+    yield log
+    log.close()
+
+
+def rest(log: SiteEventLog) -> None:
+    """As if the last request had been long ago."""
+    log._used_at = time.monotonic() - 10 * IDLE
+
+
+def test_an_idle_connection_that_was_dropped_is_survived_silently(sandbox: Sandbox, log: SiteEventLog) -> None:
+    events = sandbox.add_events(3)
+    log.read(0, 10)
+    rest(log)
+    assert sandbox.drop_connections() == 1
+    assert [event.id for event in log.read(0, 10).events] == list(events)
+
+
+def test_a_busy_connection_that_breaks_is_told(sandbox: Sandbox, log: SiteEventLog) -> None:
+    log.read(0, 10)
+    sandbox.faults.drop()
+    with pytest.raises(SiteError):
+        log.read(0, 10)
+
+
+@pytest.mark.parametrize(("fault", "options"), [("hang", {}), ("status", {"status": 503}), ("garble", {})])
+def test_an_answer_is_not_asked_for_twice_after_a_rest(
+    sandbox: Sandbox, log: SiteEventLog, fault: str, options: dict[str, int]
+) -> None:
+    log.read(0, 10)
+    rest(log)
+    getattr(sandbox.faults, fault)(**options)
+    before = sandbox.requests()["read"]
+    with pytest.raises(SiteError):
+        log.read(0, 10)
+    assert sandbox.requests()["read"] == before + 1
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_the_client_does_not_try_again_by_itself(sandbox: Sandbox, log: SiteEventLog, status: int) -> None:
+    log.read(0, 10)
+    sandbox.faults.status(status)
+    before = sandbox.requests()["read"]
+    with pytest.raises(SiteError, match=f"HTTP {status}"):
+        log.read(0, 10)
+    assert sandbox.requests()["read"] == before + 1
+
+
+def test_a_page_is_one_request(sandbox: Sandbox, log: SiteEventLog) -> None:
+    sandbox.add_events(700)
+    log.newest_id()
+    before = sandbox.requests()["read"]
+    assert len(log.read(0, 500).events) == 500
+    assert sandbox.requests()["read"] == before + 1
+
+
+def test_making_one_asks_nothing(sandbox: Sandbox, log: SiteEventLog) -> None:
+    assert sandbox.requests() == {}
