@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callsheet.config import load_with_notes
@@ -80,6 +80,7 @@ def test_any_lines_in_toml(drawn: list[str]) -> None:
 
 
 @settings(deadline=None)  # files on a busy machine
+@example([":", " [:"])
 @given(lines)
 def test_every_option_that_is_read_has_the_line_it_stands_in(drawn: list[str]) -> None:
     text = "\n".join(["[daemon]", *drawn])

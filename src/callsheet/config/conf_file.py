@@ -102,6 +102,9 @@ def read_conf_file(path: Path, text: str, findings: Findings) -> ConfFile:
                 lines[number - 1] = ""
             said = True
         else:
+            if said:  # a line that continued one that is away now stands for itself
+                conf.lines.clear()
+                _scan(lines, conf, Findings(path))
             conf.sections.update({section: dict(parser.items(section)) for section in parser.sections()})
             return conf
 
