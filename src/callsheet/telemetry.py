@@ -19,7 +19,7 @@ SIGNALS: dict[str, str] = {
     "daemon.started": "version, api_version, pid, config, state",
     "daemon.stopping": "reason",
     "daemon.stopped": "seconds",
-    "service.failed": "service, error (traceback text), retry_in (seconds): a loop met an unexpected error and goes on",
+    "service.failed": "service, error (a message; a traceback if defect), retry_in (seconds), defect (bool): its loop goes on",
     "state.imported": "site, source, plugins (name → last id), problem (only where nothing could be imported)",
     "site.newest": "site, event_id: where a site without state begins",
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",

@@ -59,8 +59,9 @@ Call = Callable[..., Said]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command line and says what came of it."""
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs a command line at NOW and says what came of it."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
     def run(*arguments: object) -> Said:
         capsys.readouterr()

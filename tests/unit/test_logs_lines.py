@@ -263,7 +263,7 @@ def test_record_below_the_configured_level_passes_since_the_worker_has_decided(t
 def test_secret_is_cut_out_of_any_line(log: Log) -> None:
     emit("plugin.record", site="s", plugin="p", record={"message": f"connecting with {KEY}"})
     emit("plugin.output", site="s", plugin="p", stream="stdout", text=f"key={KEY}\n")
-    emit("service.failed", service="intake", error=f"locals: {KEY}")
+    emit("service.failed", service="intake", error=f"locals: {KEY}", retry_in=1.0, defect=True)
 
     assert KEY not in log.text("plugin.p") + log.text() + str(log.alarms)
     assert "[stdout] key=***" in log.text("plugin.p")

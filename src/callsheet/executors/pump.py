@@ -62,7 +62,7 @@ class Pump(threading.Thread):
             try:
                 self._turn()
             except Exception:  # noqa: BLE001 - a mistake here must be seen, and must not end all workers
-                telemetry.emit("service.failed", service="executor", error=traceback.format_exc())
+                telemetry.emit("service.failed", service="executor", error=traceback.format_exc(), retry_in=0.0, defect=True)
                 time.sleep(_TEND)
         self._close()
 

@@ -211,14 +211,19 @@ def _mail_failed(signal: Signal) -> Line:
     )
 
 
+def _service_failed(signal: Signal) -> Line:
+    facts = signal.facts
+    again = f"{facts['service']} tries again in {facts['retry_in']:.1f} s"
+    if facts["defect"]:
+        return Line(ERROR, f"Unexpected error; {again}. If this stays, report it with this text.\n\n{facts['error']}")
+    return Line(ERROR, f"{facts['error']} [{again}]")
+
+
 TABLE: dict[str, Entry] = {
     "daemon.started": _says(INFO, "Callsheet {version} started with {config}; its state is in {state}, its process id is {pid}."),
     "daemon.stopping": _says(INFO, "Stopping: {reason}."),
     "daemon.stopped": _says(INFO, "Stopped after {seconds:.1f} s."),
-    "service.failed": _says(
-        ERROR,
-        "Unexpected error in {service}; it tries again in {retry_in:.1f} s. If this stays, report it with this text.\n\n{error}",
-    ),
+    "service.failed": Entry(ERROR, _service_failed),
     "state.imported": Entry(WARNING, _imported),
     "site.newest": _says(INFO, "Last event id ({event_id}) from the SG database."),
     "site.lost": Entry(ERROR, _site_lost),

@@ -61,8 +61,9 @@ class Service:
                 pause = FIRST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever it is, a daemon tells it and goes on: all state is in the ledger
                 # What we raise on purpose names its cure, and would only be buried by a traceback.
-                told = str(error) if isinstance(error, CallsheetError) else traceback.format_exc()
-                telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause)
+                known = isinstance(error, CallsheetError)
+                told = str(error) if known else traceback.format_exc()
+                telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause, defect=not known)
                 delay, pause = pause, min(pause * 2, LONGEST_PAUSE)
             if delay > 0:
                 self._woken.wait(delay)

@@ -25,7 +25,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     steps = list(_steps())
     newest = steps[-1][0]
-    while (version := _version(connection, path)) < newest:
+    while (version := _version_now(connection, path)) < newest:
         number, sql = next(step for step in steps if step[0] > version)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -44,6 +44,15 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"The ledger {path} has schema version {version}, and this Callsheet knows versions up to {newest}: a newer one "
             "wrote it. Upgrade Callsheet here, or give this configuration a `state` folder of its own."
         )
+
+
+def _version_now(connection: sqlite3.Connection, path: Path) -> int:
+    """As of one moment: another process may be making the file, and be between its mark and its tables."""
+    connection.execute("BEGIN")
+    try:
+        return _version(connection, path)
+    finally:
+        connection.execute("COMMIT")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
