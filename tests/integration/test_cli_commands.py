@@ -62,6 +62,7 @@ Call = Callable[..., Said]
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs a command line at NOW and says what came of it."""
     monkeypatch.setattr(time, "time", lambda: NOW)
+    monkeypatch.setenv("COLUMNS", "120")
 
     def run(*arguments: object) -> Said:
         capsys.readouterr()
@@ -239,7 +240,7 @@ def test_deliveries_lists_the_newest_first_and_why_they_failed(studio: SqliteLed
     ids = [int(line.split()[0]) for line in said.out.splitlines()[1:]]
     assert len(ids) == 6
     assert ids == sorted(ids, reverse=True)
-    assert re.search(r"retrying +103 .* again in 5\d min .*; ConnectionError: .*$", said.out, re.MULTILINE)
+    assert re.search(r"retrying +103 .* again in 1 h.*; ConnectionError: .*$", said.out, re.MULTILINE)
     assert re.search(r"done +101 .* in 250 ms$", said.out, re.MULTILINE)
 
 
