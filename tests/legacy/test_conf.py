@@ -144,13 +144,14 @@ def test_without_an_id_file_the_state_stands_beside_the_conf(tmp_path: Path) -> 
 
 
 def test_a_section_of_our_own_sets_what_shotgunevents_does_not_know(tmp_path: Path) -> None:
-    text = SMALL + "[callsheet]\nstate: elsewhere\ngaps: strict\nworkers: 4\ntimeout: 10m\nsite_timeout: 5\nhistory: 1d\n"
+    text = SMALL + "[callsheet]\nstate: elsewhere\ngaps: strict\norder: global\ntimeout: 10m\nsite_timeout: 5\nhistory: 1d\n"
 
     settings = load(write(tmp_path, text), ENVIRON)
 
     assert settings.state == tmp_path / "elsewhere"
-    assert (settings.workers, settings.timeout, settings.history) == (4, 600.0, 86400.0)
-    assert (settings.sites[0].gaps, settings.sites[0].timeout) == ("strict", 5.0)
+    assert (settings.timeout, settings.history) == (600.0, 86400.0)
+    site = settings.sites[0]
+    assert (site.gaps, site.order, site.timeout) == ("strict", "global", 5.0)
 
 
 def test_names_of_options_have_no_case_and_both_delimiters_do(tmp_path: Path) -> None:

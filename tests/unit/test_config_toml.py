@@ -113,7 +113,6 @@ max_age = "1d"
 crashes = 1
 
 [crew]
-workers = 4
 python = "./python"
 timeout = "10m"
 
@@ -165,7 +164,6 @@ configs = "/mnt/sgtk"
         retry=RetryPolicy(attempts=9, first=2.0, factor=3.0, longest=3600.0, jitter=0.0, max_age=86400.0, crashes=1),
         timeout=600.0,
         plugins={"slow": PluginSettings(timeout=3600.0)},
-        workers=4,
         history=7 * 86400.0,
         grace=12.5,
         python=str(tmp_path / "python"),
@@ -383,7 +381,6 @@ OTHERS = [
     ('[log]\npath = "logs"', 9, '[log] path: says where log files go, but no log file is named; add file = "callsheet.log"'),
     ("[log]\nmode = 1", 9, '[log] mode: writes a file per plugin, but no log file is named; add file = "callsheet.log"'),
     ("[log]\ntiming = true", 9, '[log] timing: writes a file, but no log file is named; add file = "callsheet.log"'),
-    ("[crew]\nworkers = 0", 9, "[crew] workers: expected a whole number from 1 to 10000, found 0; write for example workers = 32"),
     (
         '[crew]\npython = "no-such-python"',
         9,
@@ -423,7 +420,7 @@ TOPS = [
             'write for example history = "14d"'
         ),
     ),
-    ("workers = 5", "workers: unknown key here; move it below [crew]"),
+    ("python = 'python3'", "python: unknown key here; move it below [crew]"),
     ("stat = 5", "stat: unknown key; did you mean state?"),
     ("log = 5", "log: expected a table, found 5; write [log] in a line of its own"),
     ("plugins = []", "plugins: expected a table, found a list; write [plugins.NAME] in a line of its own"),

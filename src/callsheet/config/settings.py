@@ -130,8 +130,6 @@ class Settings:
     timeout: float | None = None
     """Seconds that a callback may run, where neither it nor its plugin says otherwise. None: as long as it likes."""
     plugins: dict[str, PluginSettings] = field(default_factory=dict)
-    workers: int = 32
-    """Worker processes at once, at most."""
     history: float = 14 * 86400.0
     """Seconds for which finished deliveries are kept."""
     grace: float = 30.0

@@ -126,7 +126,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("retry", "jitter", Number(0, 1, whole=False), "How far pauses are spread; 0.2 is 20 % either way.", "0.2"),
     Setting("retry", "max_age", Duration(0, 365 * DAY), "No further try once the event is older than this.", '"1d"'),
     Setting("retry", "crashes", Number(1, 1000), "Times a delivery may take its worker down before it counts as failed.", "3"),
-    Setting("crew", "workers", Number(1, 10_000), "Worker processes at once, at most.", "32", conf=("callsheet", "workers")),
     Setting("crew", "python", Program(), "The Python that plugins run in. Without it: the daemon's own.",
             '"/usr/bin/python3.9"', conf=("callsheet", "python")),
     Setting("crew", "timeout", Duration(0.1, 30 * DAY),
