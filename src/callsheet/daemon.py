@@ -16,12 +16,13 @@ from shotgun_api3.shotgun import __version__ as api_version
 from callsheet import telemetry
 from callsheet.config import legacy_sections
 from callsheet.config.settings import Settings, SiteSettings
+from callsheet.desk import Heartbeat
 from callsheet.errors import StateError
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Heartbeat, Intake
+from callsheet.model import Intake
 from callsheet.ports import EventLog
 from callsheet.services.dispatch import Dispatch
 from callsheet.services.intake import IntakeService, Reading

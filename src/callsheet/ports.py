@@ -9,25 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth
 from callsheet.model import (
-    DeliveryQuery,
-    DeliveryRow,
     Event,
     Gap,
-    Heartbeat,
     Intake,
     Manifest,
-    Operation,
     Outcome,
-    Overview,
     PluginFile,
     PluginKey,
-    PluginRecord,
     PluginState,
     Report,
     Run,
     RunEnded,
-    SiteHealth,
     SiteState,
 )
 

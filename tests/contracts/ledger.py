@@ -12,24 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.model import (
     CallbackKey,
-    DeliveryQuery,
-    DeliveryRow,
     Failure,
     Intake,
     Manifest,
     NewDelivery,
-    Operation,
     Outcome,
     PluginFile,
     PluginKey,
-    PluginRecord,
     PluginState,
     Run,
     State,
-    Verb,
 )
 from callsheet.ports import Ledger
 from tests.support.events import SITE, callback, event

@@ -16,7 +16,8 @@ import time
 from itertools import count
 from pathlib import Path
 
-from callsheet.model import DeliveryQuery, Intake, Operation, Outcome, State, Verb
+from callsheet.desk import DeliveryQuery, Operation, Verb
+from callsheet.model import Intake, Outcome, State
 from callsheet.ports import Ledger
 from tests.contracts.ledger import ADAPTERS, PLUGIN, delivery
 from tests.support.events import SITE

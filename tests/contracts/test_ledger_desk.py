@@ -8,24 +8,9 @@ from typing import Any
 
 import pytest
 
+from callsheet.desk import DeliveryQuery, Heartbeat, Operation, SiteHealth, Verb
 from callsheet.errors import StateError
-from callsheet.model import (
-    AttributeRule,
-    Callback,
-    CallbackKey,
-    DeliveryQuery,
-    Heartbeat,
-    Intake,
-    Manifest,
-    Operation,
-    PluginKey,
-    PluginState,
-    RetryPolicy,
-    Rule,
-    SiteHealth,
-    State,
-    Verb,
-)
+from callsheet.model import AttributeRule, Callback, CallbackKey, Intake, Manifest, PluginKey, PluginState, RetryPolicy, Rule, State
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
 from tests.support.events import SITE
 

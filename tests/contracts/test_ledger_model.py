@@ -17,17 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from callsheet.model import (
-    DeliveryQuery,
-    Manifest,
-    NewDelivery,
-    Operation,
-    Outcome,
-    PluginKey,
-    Run,
-    State,
-    Verb,
-)
+from callsheet.desk import DeliveryQuery, Operation, Verb
+from callsheet.model import Manifest, NewDelivery, Outcome, PluginKey, Run, State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file
 from tests.support.events import SITE, callback
 

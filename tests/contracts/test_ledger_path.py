@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.model import DeliveryQuery, Gap, Intake, PluginKey, Run, State, Verb
+from callsheet.desk import DeliveryQuery, Verb
+from callsheet.model import Gap, Intake, PluginKey, Run, State
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
 from tests.support.events import SITE
 

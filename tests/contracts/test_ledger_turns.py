@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.model import GLOBAL, NewDelivery, PluginKey, PluginState, State, Verb
+from callsheet.desk import Verb
+from callsheet.model import GLOBAL, NewDelivery, PluginKey, PluginState, State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file, open_desk
 from tests.support.events import SITE
 

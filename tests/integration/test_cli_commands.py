@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 
 from callsheet.cli import main
+from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.model import (
     AttributeRule,
     Callback,
     CallbackKey,
-    DeliveryQuery,
     Event,
     Failure,
-    Heartbeat,
     Intake,
     Manifest,
     NewDelivery,
@@ -31,7 +30,6 @@ from callsheet.model import (
     PluginState,
     RetryPolicy,
     Rule,
-    SiteHealth,
     State,
 )
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from callsheet.desk import DeliveryQuery, DeliveryRow, PluginRecord, SiteHealth
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import DeliveryQuery, DeliveryRow, PluginRecord, SiteHealth, SiteState, State
+from callsheet.model import SiteState, State
 from callsheet.sandbox import Sandbox
 from tests.support.running import CALLSHEET, RunningDaemon
 from tests.support.traces import Trace

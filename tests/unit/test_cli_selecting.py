@@ -4,7 +4,8 @@ import click
 import pytest
 
 from callsheet.cli.selecting import NO_LIMIT, named, query, split
-from callsheet.model import DeliveryQuery, State
+from callsheet.desk import DeliveryQuery
+from callsheet.model import State
 
 NOTHING = {"states": (), "plugin": None, "site": None, "lane": None, "event": None, "since": None}
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from callsheet.cli import words
 from callsheet.cli.tables import table
-from callsheet.model import AttributeRule, Gap, PluginKey, PluginRecord, PluginState, Rule
+from callsheet.desk import PluginRecord
+from callsheet.model import AttributeRule, Gap, PluginKey, PluginState, Rule
 
 NOW = 1_700_000_000.0
 

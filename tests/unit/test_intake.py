@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from callsheet.desk import DeliveryQuery
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Callback, DeliveryQuery, Gap, Intake, Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.model import Callback, Gap, Intake, Outcome, PluginFile, PluginKey, PluginState, State
 from callsheet.ports import Page
 from callsheet.services.intake import IntakeService, Reading
 from callsheet.services.outage import Outage

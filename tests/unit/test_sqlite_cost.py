@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from callsheet.desk import DeliveryQuery
 from callsheet.ledgers.sqlite import SqliteLedger, lanes, overview, queries, runs
-from callsheet.model import DeliveryQuery, PluginKey, Run, State
+from callsheet.model import PluginKey, Run, State
 from tests.contracts.ledger import PLUGIN, Adapter, Desk, delivery, file
 from tests.support.events import SITE
 

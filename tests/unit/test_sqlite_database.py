@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from callsheet.desk import DeliveryQuery
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import SqliteLedger, migrations
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lock import OwnerLock
-from callsheet.model import DeliveryQuery, State
+from callsheet.model import State
 from tests.contracts.ledger import Adapter, Desk, delivery
 
 ROOT = Path(__file__).parents[2]

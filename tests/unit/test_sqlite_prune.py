@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from callsheet.desk import Verb
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import State, Verb
+from callsheet.model import State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery
 
 

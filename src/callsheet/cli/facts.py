@@ -9,7 +9,8 @@ import click
 
 from callsheet.cli.trouble import STALE_AFTER, Trouble
 from callsheet.cli.words import iso, standing
-from callsheet.model import Callback, DeliveryRow, Gap, Heartbeat, Overview, PluginRecord, SiteHealth, SiteState, State
+from callsheet.desk import DeliveryRow, Heartbeat, Overview, PluginRecord, SiteHealth
+from callsheet.model import Callback, Gap, SiteState, State
 
 Facts = dict[str, Any]
 

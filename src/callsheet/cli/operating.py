@@ -12,7 +12,7 @@ from callsheet.cli import TROUBLE, facts
 from callsheet.cli.opening import Opened, who
 from callsheet.cli.tables import table
 from callsheet.cli.words import count
-from callsheet.model import DeliveryQuery, DeliveryRow, Operation, Verb
+from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, Verb
 
 SHOWN = 20
 """Changed deliveries listed one by one; beyond that, the number says more than the list."""

@@ -10,7 +10,8 @@ from callsheet.cli import facts
 from callsheet.cli.tables import table, wrapped
 from callsheet.cli.trouble import Trouble
 from callsheet.cli.words import ago, duration, gaps, gist, standing
-from callsheet.model import Overview, PluginRecord, SiteHealth, State
+from callsheet.desk import Overview, PluginRecord, SiteHealth
+from callsheet.model import State
 
 LABEL = 12
 """Columns of the labels at the left."""

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from callsheet.cli.words import since as moment
-from callsheet.model import DeliveryQuery, State
+from callsheet.desk import DeliveryQuery
+from callsheet.model import State
 
 STATES = [state.word for state in State]
 NO_LIMIT = 2**31 - 1

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from callsheet.cli.words import ago, count, duration, first_line, gist
-from callsheet.model import Heartbeat, Overview, PluginRecord, PluginState, SiteHealth, State
+from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth
+from callsheet.model import PluginState, State
 
 STALE_AFTER = 15.0
 """Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""

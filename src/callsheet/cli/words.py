@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from callsheet.model import EVERY_TYPE, AttributeRule, Filter, Gap, PluginRecord, PluginState, Rule
+from callsheet.desk import PluginRecord
+from callsheet.model import EVERY_TYPE, AttributeRule, Filter, Gap, PluginState, Rule
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _FRAME = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)

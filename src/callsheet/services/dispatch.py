@@ -10,19 +10,7 @@ from collections.abc import Callable
 
 from callsheet import telemetry
 from callsheet.errors import StateError
-from callsheet.model import (
-    Callback,
-    Delivery,
-    Manifest,
-    OnDead,
-    Outcome,
-    Report,
-    RetryPolicy,
-    Run,
-    RunEnded,
-    State,
-    Verdict,
-)
+from callsheet.model import Callback, Delivery, Manifest, OnDead, Outcome, Report, RetryPolicy, Run, RunEnded, State, Verdict
 from callsheet.policy import retries
 from callsheet.ports import Executor, Ledger, Message
 from callsheet.services.roster import Roster

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Literal
 
 from callsheet import telemetry
+from callsheet.desk import SiteHealth
 from callsheet.errors import SiteError
-from callsheet.model import Event, Gap, Intake, NewDelivery, SiteHealth, SiteState
+from callsheet.model import Event, Gap, Intake, NewDelivery, SiteState
 from callsheet.policy import gaps
 from callsheet.policy.routing import Routes
 from callsheet.ports import EventLog, Ledger

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from callsheet import telemetry
+from callsheet.desk import SiteHealth
 from callsheet.errors import SiteError, SiteRefusedError
-from callsheet.model import SiteHealth
 
 FIRST_PAUSE = 0.5
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.model import Heartbeat, SiteHealth
+from callsheet.desk import Heartbeat, SiteHealth
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
 

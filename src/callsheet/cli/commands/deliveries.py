@@ -14,7 +14,8 @@ from callsheet.cli.selecting import query, selection, split
 from callsheet.cli.tables import table
 from callsheet.cli.trouble import command as command_line
 from callsheet.cli.words import ago, duration, first_line, local
-from callsheet.model import DeliveryRow, State
+from callsheet.desk import DeliveryRow
+from callsheet.model import State
 
 
 @click.command(

@@ -9,7 +9,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, opened
 from callsheet.cli.tables import table
 from callsheet.cli.words import count, gist, lane, standing, wanted
-from callsheet.model import Overview, PluginRecord
+from callsheet.desk import Overview, PluginRecord
 
 
 @click.command(

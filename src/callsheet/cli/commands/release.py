@@ -8,7 +8,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.opening import Opened, opened
 from callsheet.cli.operating import nothing, operate
 from callsheet.cli.selecting import NO_LIMIT, named
-from callsheet.model import DeliveryQuery, Verb
+from callsheet.desk import DeliveryQuery, Verb
 
 
 @click.command(

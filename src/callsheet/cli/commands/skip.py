@@ -10,7 +10,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.opening import opened
 from callsheet.cli.operating import operate, unfit
 from callsheet.cli.selecting import query, selection, split
-from callsheet.model import Verb
+from callsheet.desk import Verb
 
 
 @click.command(

@@ -5,28 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth
 from callsheet.ledgers.sqlite import intake as intakes
 from callsheet.ledgers.sqlite import operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import plugins as plugin_table
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lock import OwnerLock
-from callsheet.model import (
-    DeliveryQuery,
-    DeliveryRow,
-    Heartbeat,
-    Intake,
-    Manifest,
-    Operation,
-    Outcome,
-    Overview,
-    PluginFile,
-    PluginKey,
-    PluginRecord,
-    PluginState,
-    Run,
-    SiteHealth,
-    SiteState,
-)
+from callsheet.model import Intake, Manifest, Outcome, PluginFile, PluginKey, PluginState, Run, SiteState
 
 
 class SqliteLedger:

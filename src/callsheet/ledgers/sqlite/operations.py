@@ -6,13 +6,14 @@ import json
 import sqlite3
 from dataclasses import asdict, replace
 
+from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, Verb
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import queries
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.ledgers.sqlite.plugins import close, reopen
-from callsheet.model import DeliveryQuery, DeliveryRow, Operation, PluginKey, State, Verb
+from callsheet.model import PluginKey, State
 
 _TAKES = {
     Verb.RETRY: frozenset({State.DEAD, State.HELD, State.RETRYING, State.SKIPPED}),

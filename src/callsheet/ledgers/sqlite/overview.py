@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from callsheet.desk import Heartbeat, Overview, SiteHealth
 from callsheet.ledgers.sqlite import counts, plugins
 from callsheet.ledgers.sqlite.intake import site_state
 from callsheet.ledgers.sqlite.lanes import count_running
-from callsheet.model import Heartbeat, Overview, SiteHealth, State
+from callsheet.model import State
 
 # Ids grow with the order of recording; the index holds nothing but what is open.
 _OLDEST = "SELECT recorded FROM deliveries WHERE id = (SELECT min(id) FROM deliveries INDEXED BY deliveries_open WHERE state < 4)"

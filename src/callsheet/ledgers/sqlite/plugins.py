@@ -7,11 +7,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
+from callsheet.desk import PluginRecord
 from callsheet.ledgers import codec
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
-from callsheet.model import Manifest, PluginFile, PluginKey, PluginRecord, PluginState, State
+from callsheet.model import Manifest, PluginFile, PluginKey, PluginState, State
 
 _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,

@@ -6,8 +6,9 @@ import json
 import sqlite3
 from typing import Any
 
+from callsheet.desk import DeliveryQuery, DeliveryRow
 from callsheet.ledgers.sqlite.lanes import RUNNING
-from callsheet.model import DeliveryQuery, DeliveryRow, Failure, State
+from callsheet.model import Failure, State
 
 OPEN = frozenset(state for state in State if state < State.DONE)
 _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})

@@ -1,0 +1,118 @@
+"""What operators see of the ledger and do to it, as values. No behaviour, as in `model`.
+
+Times are seconds since the epoch (float).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from callsheet.model import Callback, Failure, PluginKey, PluginState, SiteState, State
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described."""
+
+    key: PluginKey
+    path: str
+    ordinal: int
+    state: PluginState
+    mtime: float
+    position: int | None
+    waiting: int
+    held: int
+    problem: str = ""
+    callbacks: tuple[Callback, ...] = ()
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as operators see it."""
+
+    id: int
+    site: str
+    plugin: str
+    callback: str
+    event_id: int
+    event_type: str
+    lane: str
+    state: State
+    attempts: int
+    recorded_at: float
+    started_at: float | None
+    finished_at: float | None
+    due: float | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries to list; all given conditions hold at once. ``failures``: with traceback and locals of the last failure."""
+
+    states: tuple[State, ...] = ()
+    site: str | None = None
+    plugin: str | None = None
+    lane: str | None = None
+    event_id: int | None = None
+    ids: tuple[int, ...] = ()
+    since: float | None = None
+    limit: int = 100
+    failures: bool = False
+
+
+class Verb(StrEnum):
+    """What an operator may do to deliveries."""
+
+    RETRY = "retry"  # dead, held, retrying or skipped → waiting, now, with no attempts behind it
+    SKIP = "skip"  # open or dead → skipped: given up on purpose, and no trouble any more
+    RELEASE = "release"  # a plugin's held lanes go on from where they stand
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operator's command, recorded with who, when and why."""
+
+    verb: Verb
+    who: str
+    why: str = ""
+    query: DeliveryQuery = field(default_factory=DeliveryQuery)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHealth:
+    """What `status` shows of a site. ``error`` is None while it answers."""
+
+    site: str
+    url: str
+    newest: int | None
+    answered_at: float | None
+    error: str | None = None
+    error_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Written by a running daemon about once a second; old means that it hangs or died. ``stopped_at``: it ended in order, then."""
+
+    pid: int
+    started_at: float
+    at: float
+    version: str
+    config: str
+    stopped_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state."""
+
+    heartbeat: Heartbeat | None
+    health: tuple[SiteHealth, ...]
+    sites: tuple[SiteState, ...]
+    plugins: tuple[PluginRecord, ...]
+    states: Mapping[State, int]
+    oldest_waiting: float | None
