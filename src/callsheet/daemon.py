@@ -132,6 +132,8 @@ class Daemon:
         while not self._stopped.wait(DRAIN_LOOK):
             if _drained(dispatch, intakes, self._stopped):
                 self.stop("all that the site shows is handled")
+            elif any(intake.out_of_reach for intake in intakes):
+                self.stop("a site does not answer, and a drain does not wait for it")
 
     def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
         def connect() -> EventLog:

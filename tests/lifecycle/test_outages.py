@@ -173,3 +173,23 @@ def test_sigterm_ends_a_daemon_that_waits_for_several_pages_at_once(impatient: S
         daemon.until(lambda: sum(studio.sandbox.requests().values()) >= 7)
 
         assert daemon.stop(timeout=4) == 0
+
+
+def test_a_drain_does_not_wait_for_a_site_that_refuses(studio: Studio) -> None:
+    studio.configure(script="nobody")
+    studio.write("plugin", noting())
+    log = studio.drain(code=1)
+    assert "a drain does not wait for it" in log
+    assert "has not answered" in log, "the trouble is told at the end, with its cure"
+
+
+def test_a_drain_does_not_wait_for_a_site_that_is_down_and_the_next_one_has_all(studio: Studio) -> None:
+    studio.configure(retries=2)
+    studio.write("plugin", noting())
+    studio.drain()
+    events = studio.sandbox.add_events(5)
+    studio.sandbox.stop()
+    assert "a drain does not wait for it" in studio.drain(code=1)
+    studio.sandbox.start()
+    studio.drain()
+    assert studio.trace.events("plugin") == list(events)

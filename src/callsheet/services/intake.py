@@ -114,6 +114,11 @@ class IntakeService(Service):
         self.steps += 1
         return delay
 
+    @property
+    def out_of_reach(self) -> bool:
+        """The site refuses, or did not answer several times in a row."""
+        return self._outage.lasting
+
     def health(self) -> SiteHealth:
         """How the site is, for `status`."""
         return self._outage.health(self._newest)

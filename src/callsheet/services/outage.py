@@ -36,6 +36,7 @@ class Outage:
         self._steady = steady
         self._chance = chance
         self._failures = 0
+        self._refused = False
         self._since: float | None = None
         self._error: str | None = None
         self._answered_at: float | None = None
@@ -58,6 +59,7 @@ class Outage:
     def failed(self, error: SiteError) -> float:
         """The site did not answer, or said no. Returns the seconds to wait before the next try."""
         self._failures += 1
+        self._refused = isinstance(error, SiteRefusedError)
         self._error = str(error)
         self._since = self._since or self._now()
         # Full jitter on the upper half: many daemons of one studio must not come back at the same instant.
@@ -70,10 +72,15 @@ class Outage:
             attempt=(self._failures - 1) % self._tries + 1,
             of=self._tries,
             retry_in=pause,
-            refused=isinstance(error, SiteRefusedError),
+            refused=self._refused,
             url=self._url,
         )
         return pause
+
+    @property
+    def lasting(self) -> bool:
+        """The site refuses, or has failed so often in a row that who can't wait for it should give up for now."""
+        return self._failures > 0 and (self._refused or self._failures >= self._tries)
 
     def health(self, newest: int | None) -> SiteHealth:
         """How the site is now."""
