@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 
 import click
@@ -42,13 +43,15 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     settings = loaded.settings
     for note in loaded.notes:
         click.echo(note, err=True)
-    logging = logs.start(settings, foreground=True, api_version=api_version)
-    try:
-        daemon = Daemon(settings, drain=drain, start_from=start_from)
-        with _ended_by_signals(daemon):
-            daemon.run()
-    finally:
-        logging.close()
+    daemon = Daemon(settings, drain=drain, start_from=start_from)
+    with _progress() if drain and sys.stderr.isatty() else nullcontext():
+        # Behind the bar: it takes stderr over, so that log lines appear above it.
+        logging = logs.start(settings, foreground=True, api_version=api_version)
+        try:
+            with _ended_by_signals(daemon):
+                daemon.run()
+        finally:
+            logging.close()
     if not drain:
         return 0
     ledger = open_ledger(settings.state, path)
@@ -59,6 +62,12 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     for trouble in found:
         click.echo(f"{trouble.what}\n    {trouble.cure}", err=True)
     return TROUBLE if found else 0
+
+
+def _progress() -> AbstractContextManager[object]:
+    from callsheet.cli.progress import DrainProgress  # noqa: PLC0415 - a daemon must not pay for rich
+
+    return DrainProgress()
 
 
 @contextmanager
