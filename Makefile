@@ -7,7 +7,7 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help venv demo test check bench reference clean
+.PHONY: help venv demo test check chaos bench reference clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ check: $(READY)  ## lint, format, types, import rules, the agent's Python 3.7
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vermin --quiet --no-tips --target=3.7- --violations src/callsheet/agent src/callsheet/__init__.py src/callsheet/version.py
+
+chaos: $(READY)  ## kill and mislead the daemon for a minute and count what is lost, out of order, doubled (SEED=1: again)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)  ## measure events per second (REFERENCE=path of a shotgunEvents checkout: compare)
 	@env -u PYTHONDONTWRITEBYTECODE REFERENCE="$(REFERENCE)" $(BIN)/python -m bench

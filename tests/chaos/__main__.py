@@ -1,0 +1,42 @@
+"""``python -m tests.chaos [--seconds 60] [--seed N] [--events 20000]``: exit code 1 if a promise was broken."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from callsheet.sandbox import Sandbox
+from tests.chaos.storm import Storm, summary
+from tests.support.studio import SITE, Studio
+
+SHOWN = 20
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Kill, fail and reload at random; count what is lost."
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the storm lasts (default: %(default)g)")
+    parser.add_argument("--seed", type=int, default=None, help="what decides on it (default: another one each time)")
+    parser.add_argument("--events", type=int, default=20_000, help="how many are written meanwhile (default: %(default)d)")
+    asked = parser.parse_args()
+    seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
+    print(f"seed {seed}", flush=True)  # noqa: T201 - what this command is for
+    folder = Path(tempfile.mkdtemp(prefix="callsheet-chaos-"))
+    with Sandbox(seed=seed) as sandbox:
+        storm = Storm(Studio(folder, {SITE: sandbox}), seed, events=asked.events, seconds=asked.seconds)
+        found = storm.run()
+    faults = found.faults + ([] if storm.ledger_is_sound() else ["the ledger is damaged"])
+    print(*summary(storm, found), *faults[:SHOWN], sep="\n")  # noqa: T201 - as above
+    if len(faults) > SHOWN:
+        print(f"… and {len(faults) - SHOWN} more")  # noqa: T201 - as above
+    print(f"trace, ledger and log are in {folder}")  # noqa: T201 - as above
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
