@@ -131,9 +131,11 @@ class IntakeService(Service):
             state = self._ledger.site(self._reading.site)
         assert state.cursor is not None
         ready = self._roster.ready(self._reading.site)
-        more = self._read_past(state, state.cursor, ready)
-        # Plugins may have joined the others just now: the next page is theirs, too.
-        state = self._ledger.site(self._reading.site)
+        more = False
+        if any(state.positions.get(name) is not None for name in ready.callbacks):
+            more = self._read_past(state, state.cursor, ready)
+            # Plugins may have joined the others just now: the next page is theirs, too.
+            state = self._ledger.site(self._reading.site)
         assert state.cursor is not None
         crowded = [name for name in ready.callbacks if not self._has_room(state, name)]
         self.crowded = bool(crowded)

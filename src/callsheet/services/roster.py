@@ -136,11 +136,6 @@ class Roster(Service):
             alive = ((key, one.state) for key, one in self._known.items())
             return any(state is PluginState.LOADING or (state is PluginState.READY and key not in free) for key, state in alive)
 
-    def reload(self, key: PluginKey) -> None:
-        """Load the plugin anew, whether its file has changed or not."""
-        with self._lock:
-            self._load(self._known[key].file)
-
     def _look(self, site: str, found: Discovery) -> None:
         with self._lock:
             present = {file.key for file in found.plugins}
@@ -167,6 +162,8 @@ class Roster(Service):
             self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
 
     def _held(self, key: PluginKey) -> int:
+        if not self._ledger.site(key.site).waiting.get(key.name):
+            return 0  # the usual start: the records of all plugins, manifests included, need not be read for each of them
         return next((record.held for record in self._ledger.plugins(key.site) if record.key == key), 0)
 
     def _first_look(self, site: str, present: set[PluginKey]) -> None:
