@@ -41,9 +41,11 @@ SIGNALS: dict[str, str] = {
     "plugin.record": "site, plugin, record (a log record as the worker sent it)",
     "plugin.output": "site, plugin, stream, text: a line the plugin printed",
     "plugin.emails": "site, plugin, emails (True|False|list): whom the plugin wants mails to go to",
-    "worker.started": "site, plugin, pid",
+    "worker.started": "site, plugin (several that share it: joined by +), pid",
     "worker.lost": "site, plugin, pid, how (exit code or signal, in words), delivery_id or None",
     "worker.retired": "site, plugin, pid, why",
+    "worker.grown": "site, plugin, pid, memory (bytes), limit (bytes): another one takes its place",
+    "worker.waiting": "site, plugin, deaths (in a row), how (the last one), retry_in (seconds): it is not started again at once",
     "delivery.settled": (
         "site, plugin, callback, event_id, delivery_id, state (its word), attempts, started, ended, created_at, error (bool), "
         "due, legacy"

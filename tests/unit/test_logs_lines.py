@@ -310,7 +310,23 @@ def test_every_signal_is_told_or_left_out_for_a_reason() -> None:
 
 def test_every_line_can_be_made_from_the_facts_that_its_signal_promises(log: Log) -> None:
     samples: dict[str, Any] = {"plugins": {"p": 3}, "callbacks": ("cb",), "state": State.DEAD.word, "failure": FAILURE, "due": None}
-    numbers = ("attempt", "of", "retry_in", "seconds", "count", "first", "last", "event_id", "delivery_id", "pid", "waiting")
+    numbers = (
+        "memory",
+        "limit",
+        "deaths",
+        "attempt",
+        "of",
+        "retry_in",
+        "seconds",
+        "count",
+        "first",
+        "last",
+        "event_id",
+        "delivery_id",
+        "pid",
+        "waiting",
+    )
+
     for name in TABLE:
         facts = [fact.split()[0] for fact in re.sub(r"\(.*?\)|:.*| or None", "", SIGNALS[name]).split(",")]
         emit(name, **{fact: samples.get(fact, 1 if fact in numbers else "x") for fact in facts})

@@ -14,16 +14,19 @@ def module_name(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def prepare(argv0: str, path: str) -> None:
-    """Make ``sys.argv`` and ``sys.path`` what plugins expect.
+def prepare(argv0: str) -> None:
+    """Make ``sys.argv`` and the head of ``sys.path`` what plugins expect.
 
-    ``sys.argv[0]`` is the daemon's script, and its folder is searched first, but for the agent's own archive. The plugin's folder
-    comes last, so that it shadows nothing.
+    ``sys.argv[0]`` is the daemon's script, and its folder is searched first, but for the agent's own archive.
     """
     sys.argv[:] = [argv0]
     beside = os.path.dirname(os.path.abspath(argv0)) if argv0 else ""
     if beside and beside not in sys.path:
         sys.path.insert(1, beside)
+
+
+def find_beside(path: str) -> None:
+    """Let the plugin at ``path`` import its neighbours. Its folder comes last, so that it shadows nothing."""
     folder = os.path.dirname(os.path.abspath(path))
     if folder not in sys.path:
         sys.path.append(folder)

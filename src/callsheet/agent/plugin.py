@@ -32,11 +32,11 @@ class Trouble(Exception):  # noqa: N818 - the manifest's word for it
 
 
 class Plugin:
-    """What a setup message describes, once ``load`` has run it. ``say`` sends a message to the daemon."""
+    """One plugin of a worker: what a load message names, once ``load`` has run it. ``say`` sends a message to the daemon."""
 
-    def __init__(self, setup: Message, say: Callable[[Message], None], secrets: Secrets) -> None:
-        self.name = str(setup["plugin"])
-        self.path = str(setup["path"])
+    def __init__(self, setup: Message, order: Message, say: Callable[[Message], None], secrets: Secrets) -> None:
+        self.name = str(order["plugin"])
+        self.path = str(order["path"])
         self.site = str(setup["site"])
         self.callbacks: Dict[str, Callback] = {}
         self._setup = setup
@@ -52,6 +52,7 @@ class Plugin:
 
     def load(self) -> None:
         """Import the file and let it register. Raises Trouble."""
+        loader.find_beside(self.path)
         source_is_legacy = loader.mentions(self.path, b"registerCallbacks")
         if source_is_legacy:
             loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
@@ -87,6 +88,7 @@ class Plugin:
     def _manifest(self, callbacks: List[Dict[str, Any]]) -> Message:
         return {
             "is": "manifest",
+            "plugin": self.name,
             "pid": os.getpid(),
             "python": "{}.{}.{}".format(*sys.version_info),
             "slots": self.slots,
@@ -190,7 +192,7 @@ class Plugin:
         return logger
 
     def _set_emails(self, emails: Any) -> None:
-        self._say({"is": "emails", "emails": emails})
+        self._say({"is": "emails", "plugin": self.name, "emails": emails})
 
 
 def _equip(logger: logging.Logger, config: Config) -> None:

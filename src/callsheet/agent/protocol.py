@@ -6,12 +6,16 @@ the message. Times are seconds since the epoch, durations are seconds; what cros
 The daemon says::
 
     {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
-     "use_session_uuid": bool, "plugin": str, "path": str, "argv0": str, "level": int, "config": {section: {option: value}}}
-        Once, first. "timeout" is the default of sockets; "level" that of the plugin's logger; "argv0" the daemon's script.
+     "use_session_uuid": bool, "argv0": str, "level": int, "config": {section: {option: value}}}
+        Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script.
 
-    {"is": "run", "run": int, "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
-        Call "callback" (a name of the manifest) with each event, one after another. "attempt" is 1 at the first try. The run goes
-        on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same object.
+    {"is": "load", "plugin": str, "path": str}
+        Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.
+
+    {"is": "run", "run": int, "plugin": str, "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
+        Call "callback" (a name of the plugin's manifest) with each event, one after another. "attempt" is 1 at the first try. The
+        run goes on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same
+        object.
 
     {"is": "stop"}
         Finish the deliveries that are being run, give back the rest, and end.
@@ -20,10 +24,10 @@ The daemon says::
 
 The worker says::
 
-    {"is": "manifest", "pid": int, "python": "3.11.7", "slots": int, "callbacks": [callback, ...],
+    {"is": "manifest", "plugin": str, "pid": int, "python": "3.11.7", "slots": int, "callbacks": [callback, ...],
      "problem": str|null, "where": "import"|"register"|"", "level": "ERROR"|"CRITICAL", "logger": str, "passing": bool}
-        Once, when the plugin has registered, or could not ("problem"); the worker then ends. "passing": trouble of the sort that
-        goes away by itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
+        For each "load", when the plugin has registered, or could not ("problem"). "passing": trouble of the sort that goes away by
+        itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
          "where": bool, "toolkit": bool, "legacy": bool}; a null "retry" leaves it to the daemon's settings.
@@ -33,11 +37,13 @@ The worker says::
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent}
         Written before the next callback begins, so that killing the worker never runs a finished callback again.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
-    {"is": "record", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
-        A log record; "message" includes the text of an exception.
-    {"is": "emails", "emails": true|false|[address, ...]} whom the plugin wants mails to go to: the configured ones, nobody, these
+    {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
+        A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.
+    {"is": "emails", "plugin": str, "emails": true|false|[address, ...]}
+        Whom the plugin wants mails to go to: the configured addresses, nobody, these.
 
-What plugins print is none of this: it goes to the worker's standard error, a pipe of its own.
+What plugins print is none of this: it goes to the worker's standard error, a pipe of its own. Stacks (of all threads at a deadline,
+of the thread that broke at a crash) go to a third pipe, whose descriptor is the worker's only argument.
 """
 
 import json

@@ -1,12 +1,17 @@
 """Log records of a worker, on their way to the daemon's logs."""
 
 import logging
-from typing import Any, Callable, Dict
+import threading
+from typing import Any, Callable, Dict, List
 
 from callsheet.agent.failures import Secrets
 from callsheet.agent.protocol import Message
 
 _plain = logging.Formatter()
+_PREFIX = "plugin."
+
+at_work = threading.local()
+"""``at_work.plugin``: whose code this thread runs; records of loggers that are nobody's, such as a library's, are that plugin's."""
 
 
 class RecordHandler(logging.Handler):
@@ -16,6 +21,8 @@ class RecordHandler(logging.Handler):
         super().__init__()
         self._say = say
         self._secrets = secrets
+        self.plugins: List[str] = []
+        """The names of the plugins that were loaded, in that order."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say the record; whatever goes wrong is printed, as with any handler."""
@@ -33,6 +40,7 @@ class RecordHandler(logging.Handler):
                 text = f"{text}\n{more}"
         return {
             "is": "record",
+            "plugin": getattr(at_work, "plugin", "") or self._owner(record.name),
             "name": record.name,
             "levelno": record.levelno,
             "levelname": record.levelname,
@@ -42,3 +50,8 @@ class RecordHandler(logging.Handler):
             "funcName": record.funcName,
             "lineno": record.lineno,
         }
+
+    def _owner(self, name: str) -> str:
+        """Of a thread that a plugin started: by the logger's name, else the plugin that was loaded first."""
+        fits = [one for one in self.plugins if name == _PREFIX + one or name.startswith(f"{_PREFIX}{one}.")]
+        return max(fits, key=len) if fits else next(iter(self.plugins), "")

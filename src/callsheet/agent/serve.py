@@ -1,4 +1,4 @@
-"""A worker's life: take the pipes, load the plugin, describe it, run what comes, end when told or when the daemon is gone."""
+"""A worker's life: take the pipes, load plugins, describe them, run what comes, end when told or when the daemon is gone."""
 
 import atexit
 import contextlib
@@ -7,75 +7,96 @@ import os
 import queue
 import socket
 import threading
-from typing import BinaryIO, Callable, NoReturn, Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
 
-from callsheet.agent import lifeline, loader, protocol, stdio
+from callsheet.agent import lifeline, loader, protocol, stacks, stdio
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin, Trouble
 from callsheet.agent.protocol import Message
-from callsheet.agent.records import RecordHandler
+from callsheet.agent.records import RecordHandler, at_work
 from callsheet.agent.runner import Runner
 
 
 class Worker:
-    """Reads commands in a thread of its own, and runs them on the main thread (and on others, if the plugin asks for slots)."""
+    """Reads commands in a thread of its own. The main thread loads plugins, and runs those that expect to be alone on it; plugins
+    that ask for slots have a pool of threads each.
+    """
 
     def __init__(self, commands: BinaryIO, channel: stdio.Channel) -> None:
         self._commands = commands
         self._channel = channel
-        self._runs: "queue.SimpleQueue[Optional[Message]]" = queue.SimpleQueue()
-        self._runner: Optional[Runner] = None
+        self._orders: "queue.SimpleQueue[Optional[Message]]" = queue.SimpleQueue()
+        self._runners: Dict[str, Runner] = {}
+        self._pools: Dict[str, ThreadPoolExecutor] = {}
+        self._secrets = Secrets()
+        self._records = RecordHandler(channel.send, self._secrets)
         self._stopping = False
         self._pid = os.getpid()
 
     def serve(self) -> None:
-        """Do all of it; returns when told to stop, and when the plugin can't be used."""
+        """Do all of it; returns when told to stop."""
         setup = protocol.read(self._commands)
         if setup is None:
             return
-        # From here on the daemon's end is noticed, also while the plugin is being imported.
+        # From here on the daemon's end is noticed, also while a plugin is being imported.
         threading.Thread(target=self._listen, name="callsheet-commands", daemon=True).start()
-        secrets = Secrets()
         socket.setdefaulttimeout(setup["timeout"])
-        logging.getLogger().addHandler(RecordHandler(self._channel.send, secrets))
-        loader.prepare(setup["argv0"], setup["path"])
-        plugin = Plugin(setup, self._channel.send, secrets)
+        logging.getLogger().addHandler(self._records)
+        loader.prepare(setup["argv0"])
+        while True:
+            order = self._orders.get()
+            if order is None:
+                break
+            if order["is"] == "load":
+                self._load(setup, order)
+            else:
+                self._run(order)
+        for pool in self._pools.values():
+            pool.shutdown()
+
+    def _listen(self) -> None:
+        while True:
+            order = protocol.read(self._commands)
+            if order is None:
+                os._exit(stdio.ORPHANED)
+            if order["is"] == "stop":
+                self._stop()
+                continue
+            pool = self._pools.get(order["plugin"]) if order["is"] == "run" else None
+            if pool is None:
+                self._orders.put(order)
+            else:
+                pool.submit(_guarded, self._run, order)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for runner in list(self._runners.values()):
+            runner.stopping = True
+        self._orders.put(None)
+
+    def _load(self, setup: Message, order: Message) -> None:
+        if self._stopping:
+            return
+        name = order["plugin"]
+        at_work.plugin = name
+        self._records.plugins.append(name)
+        plugin = Plugin(setup, order, self._channel.send, self._secrets)
         try:
             plugin.load()
         except Trouble as trouble:
             self._channel.send(plugin.broken(trouble))
             return
-        self._runner = Runner(plugin, self._channel.write, secrets, alone=self._is_alone)
-        self._runner.stopping = self._stopping
+        runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
+        if plugin.slots > 1:  # threads are started as runs come, and kept
+            self._pools[name] = ThreadPoolExecutor(plugin.slots, thread_name_prefix=f"callsheet-{name}")
+        self._runners[name] = runner
+        runner.stopping = self._stopping
         self._channel.send(plugin.manifest())
-        others = [threading.Thread(target=_guarded, args=(self._work,), name=f"callsheet-{n}") for n in range(2, plugin.slots + 1)]
-        for other in others:
-            other.start()
-        self._work()
-        for other in others:
-            other.join()
 
-    def _listen(self) -> None:
-        while True:
-            message = protocol.read(self._commands)
-            if message is None:
-                os._exit(stdio.ORPHANED)
-            if message["is"] == "stop":
-                self._stopping = True
-                if self._runner is not None:
-                    self._runner.stopping = True
-                self._runs.put(None)
-            else:
-                self._runs.put(message)
-
-    def _work(self) -> None:
-        assert self._runner is not None
-        while True:
-            message = self._runs.get()
-            if message is None:
-                self._runs.put(None)  # for the next thread
-                return
-            self._runner.run(message)
+    def _run(self, order: Message) -> None:
+        at_work.plugin = order["plugin"]
+        self._runners[order["plugin"]].run(order)
 
     def _is_alone(self) -> bool:
         # A fork in a callback whose child came back from it: that child is not the worker.
@@ -86,8 +107,9 @@ class Worker:
 
 
 def main() -> NoReturn:
-    """Be a worker. Ends the process without waiting for threads that the plugin left behind."""
+    """Be a worker. Ends the process without waiting for threads that the plugins left behind."""
     lifeline.tie()
+    stacks.watch()
     commands, channel = stdio.take()
     _guarded(Worker(commands, channel).serve)
     with contextlib.suppress(BaseException):
@@ -96,10 +118,10 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _guarded(work: Callable[[], None]) -> None:
+def _guarded(work: Callable[..., None], *arguments: Any) -> None:
     """Do the work; a mistake in the agent itself ends the worker, whichever thread it is in, so that no run waits for ever."""
     try:
-        work()
+        work(*arguments)
     except BaseException:
         logging.getLogger("engine").exception("The worker failed. This is a mistake in Callsheet; please report it.")
         stdio.flush()

@@ -1,4 +1,4 @@
-"""All workers of this machine: which plugin has which, who is starting, working and leaving. Decides; the pump moves the bytes."""
+"""All workers of this machine: who sits where, who is starting, working and leaving. Decides; the pump moves the bytes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from pathlib import Path
 
+from callsheet import telemetry
+from callsheet.executors import complaints
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.seat import Seat
-from callsheet.executors.worker import Worker
+from callsheet.executors.seating import Seating
+from callsheet.executors.worker import Loss, Worker
 from callsheet.model import Manifest, PluginFile, PluginKey, Report, Run, RunEnded
 from callsheet.ports import Message
+
+FAR_ABOVE = 2
+"""A worker that has grown to so many times its memory limit is killed in the middle of whatever it does."""
 
 
 class Crew:
@@ -23,9 +29,12 @@ class Crew:
         archive: Path,
         say: Callable[[Iterable[Message]], None],
         *,
+        seating: Seating,
         loading_time: float,
         ahead: int,
+        memory: int | None = None,
     ) -> None:
+        """``memory``: bytes past which a worker is replaced by a new one."""
         self.workers: set[Worker] = set()
         """All whose end was not noticed yet, the leaving ones included."""
         self.started: list[Worker] = []
@@ -36,27 +45,39 @@ class Crew:
         self._archive = archive
         self._loading_time = loading_time
         self._ahead = ahead
+        self._memory = memory
         self._say = say
-        self._seats: dict[PluginKey, Seat] = {}
+        self._seating = seating
+        self._sitting: dict[Worker, Seat] = {}
         self._free: dict[PluginKey, int] = {}
 
     def load(self, plugin: PluginFile) -> None:
-        """Have a new worker started for the plugin; one that it has finishes. Raises KeyError for a site without a setup."""
+        """Have the plugin loaded: by a new worker if it has one, which finishes. Raises KeyError for a site without a setup."""
         if plugin.key.site not in self._setups:
             raise KeyError(f"There is no setup for site {plugin.key.site!r}, so {plugin.key} can't be loaded.")
-        self.unload(plugin.key, "a new one was loaded")
-        self._seats[plugin.key] = Seat(plugin)
+        if self._seating.seat_of(plugin.key) is not None:
+            self._seating.leave(plugin.key)
+        seat = self._seating.take(plugin)
+        worker = seat.worker
+        if worker is None or worker.leaving or plugin.key in worker.guests.keys:
+            self._renew(seat, "a new one was loaded")
+        else:
+            worker.load(plugin)
+            self._watch_pipe(worker)
+            self._count(seat)
 
     def unload(self, key: PluginKey, why: str) -> None:
-        """Have the plugin's worker finish and end."""
-        seat = self._seats.pop(key, None)
+        """Have the plugin's worker finish and end; a new one is started for those that shared it."""
+        seat = self._seating.seat_of(key)
+        if seat is None:
+            return
+        self._seating.leave(key)
         self._free.pop(key, None)
-        if seat is not None and seat.worker is not None:
-            self._stop(seat.worker, why)
+        self._renew(seat, why)
 
     def empty(self) -> None:
         """Have all workers finish and end."""
-        for key in list(self._seats):
+        for key in self._seating.taken():
             self.unload(key, "the daemon stops")
 
     def free(self) -> dict[PluginKey, int]:
@@ -66,22 +87,21 @@ class Crew:
     def submit(self, runs: Sequence[Run]) -> None:
         """Hand runs out; one whose plugin has no worker now comes back at once."""
         for run in runs:
-            seat = self._seats.get(run.plugin)
+            seat = self._seating.seat_of(run.plugin)
             worker = seat.worker if seat else None
-            if worker is None or not worker.ready:
+            if seat is None or worker is None or worker.leaving or not worker.guests.ready(run.plugin):
                 self._say([RunEnded(run.id)])
-                continue
-            worker.give(run)
-            if worker.process.unsent:
-                self.unsent.add(worker)
-            self._count(run.plugin, worker)
+            else:
+                self._give(seat, worker, seat.quarantine.admit(run, worker.running))
 
     def tend(self, now: float) -> float:
-        """Start who is due, and keep deadlines. Returns the monotonic time at which to look again (inf: no need)."""
+        """Start who is due, keep deadlines and limits. Returns the monotonic time at which to look again (inf: no need)."""
         soonest = inf
-        for seat in self._seats.values():
+        for seat in self._seating.seats:
             if seat.start_at <= now:
                 self._start(seat, now)
+            if self._memory is not None and seat.worker is not None:
+                self._keep_small(seat, seat.worker, self._memory)
             soonest = min(soonest, seat.start_at)
         for worker in self.workers:
             soonest = min(soonest, worker.tend(now, self._loading_time))
@@ -89,82 +109,135 @@ class Crew:
 
     def heard(self, worker: Worker, data: bytes) -> bool:
         """Take in what a worker said. True when that was reports alone, so that more are to be expected at once."""
-        loading = worker.manifest is None
         said = worker.heard(data)
-        seat = self._seat_of(worker)
+        seat = self._sitting.get(worker)
         if seat is not None:
-            if loading and worker.manifest is not None:
-                self._tell(seat, worker.manifest)
-            self._count(worker.plugin.key, worker)
+            said = [one for one in said if self._note(seat, worker, one)]
+            self._give(seat, worker, seat.quarantine.next(worker.running) if seat.quarantine.closed else ())
         self._say(said)
         return bool(said) and type(said[-1]) is Report
 
     def gone(self, worker: Worker, code: int) -> None:
         """Take note of a worker's end; if it was not meant to end, another is started."""
-        seat = self._seat_of(worker)
-        said, how = worker.gone(code)
+        seat = self._sitting.pop(worker, None)
+        loss = worker.gone(code)
         self.workers.discard(worker)
         self.unsent.discard(worker)
+        self._say(loss.said)
         if seat is not None:
             seat.worker = None
-            self._free.pop(seat.plugin.key, None)
-            if how is not None and worker.manifest is None:
-                self._tell(seat, _died_loading(seat.plugin, how))
-            if how is not None or worker.passing:
-                seat.start_again(time.monotonic(), fruitful=worker.fruitful)
-        self._say(said)
+            self._say(RunEnded(run.id) for run in seat.quarantine.give_up())
+            seat.quarantine.suspect(loss.suspects)
+            self._replace(seat, worker, loss)
+            self._count(seat)
 
-    def _seat_of(self, worker: Worker) -> Seat | None:
-        seat = self._seats.get(worker.plugin.key)
-        return seat if seat is not None and seat.worker is worker else None
+    def _replace(self, seat: Seat, worker: Worker, loss: Loss) -> None:
+        now = time.monotonic()
+        if loss.how is None:
+            if worker.guests.passing:
+                seat.start_again(now, loading=True)
+            return
+        if loss.late:
+            seat.start_at = now
+            return
+        pause = seat.start_again(now, how=loss.how, loading=loss.loading is not None)
+        guilty = loss.loading.key if loss.loading else loss.culprit
+        if loss.loading is not None:
+            manifest = complaints.died_loading(loss.loading, loss.how)
+            self._say([manifest] if self._is_news(seat, manifest) else [])
+        if guilty is not None and len(seat.members) > 1 and (pause > 0 or loss.loading is not None):
+            # Those that share the worker must not suffer from one that takes it down again and again.
+            apart = self._seating.apart(guilty)
+            apart.in_vain, apart.problem, apart.start_at = seat.in_vain, seat.problem, seat.start_at
+            seat.in_vain, seat.problem, seat.start_at = 0, "", now
+            seat = apart
+        if pause > 0:
+            names = "+".join(key.name for key in seat.members)
+            facts = {"deaths": seat.in_vain, "how": loss.how, "retry_in": pause}
+            telemetry.emit("worker.waiting", site=worker.site, plugin=names, **facts)
+
+    def _loaded(self, seat: Seat, worker: Worker) -> None:
+        """All its plugins are described. One of no use ends; one with a plugin whose trouble passes is followed by a new one."""
+        if worker.guests.broken:
+            worker.stop("its plugin could not be loaded")
+            self._watch_pipe(worker)
+        elif worker.guests.passing and not worker.leaving:
+            seat.start_again(time.monotonic(), loading=True)
+
+    def _note(self, seat: Seat, worker: Worker, message: Message) -> bool:
+        """What a message means for the seat; whether it is to be passed on."""
+        if type(message) is Report:
+            seat.worked(message.ended - message.started)
+            seat.quarantine.reported(message.delivery_id)
+        elif type(message) is RunEnded:
+            seat.quarantine.ended(message.run_id)
+        elif type(message) is Manifest:
+            if worker.guests.loading is None:
+                self._loaded(seat, worker)
+            return self._is_news(seat, message)
+        return True
 
     def _start(self, seat: Seat, now: float) -> None:
-        setup = self._setups[seat.plugin.key.site]
+        site = next(iter(seat.members)).site
+        if seat.worker is not None:
+            self._renew(seat, "a plugin that could not be loaded is tried again")
         try:
-            worker = Worker(seat.plugin, setup, self._archive, self._ahead)
+            worker = Worker(self._setups[site], self._archive, self._ahead)
         except OSError as error:
-            self._tell(seat, _can_not_start(seat.plugin, setup, error))
-            seat.start_again(now, fruitful=False)
+            for plugin in seat.members.values():
+                manifest = complaints.can_not_start(plugin, self._setups[site], error)
+                self._say([manifest] if self._is_news(seat, manifest) else [])
+            seat.start_again(now, how=str(error), loading=True)
             return
         seat.seated(worker)
+        self._sitting[worker] = seat
         self.workers.add(worker)
         self.started.append(worker)
+        for plugin in seat.members.values():
+            worker.load(plugin)
+        self._watch_pipe(worker)
 
-    def _tell(self, seat: Seat, manifest: Manifest) -> None:
-        if seat.news(manifest):
-            self._say([manifest])
+    def _keep_small(self, seat: Seat, worker: Worker, limit: int) -> None:
+        if (worker.memory or 0) > FAR_ABOVE * limit:
+            worker.kill_for_memory(limit)
+        elif worker.too_large(limit) and not worker.leaving:
+            facts = {"pid": worker.process.pid, "memory": worker.memory, "limit": limit}
+            telemetry.emit("worker.grown", site=worker.site, plugin=worker.name, **facts)
+            self._renew(seat, f"it had grown past its memory limit of {limit / 2**20:,.0f} MB")
 
-    def _count(self, key: PluginKey, worker: Worker) -> None:
-        free = worker.free
-        if free > 0:
-            self._free[key] = free
-        else:
-            self._free.pop(key, None)
+    def _renew(self, seat: Seat, why: str) -> None:
+        """Let the seat's worker finish, and start the next one, if the seat still has members."""
+        worker, seat.worker = seat.worker, None
+        if worker is not None:
+            del self._sitting[worker]
+            self._say(RunEnded(run.id) for run in seat.quarantine.give_up())
+            self._stop(worker, why)
+        seat.start_at = 0.0 if seat.members else inf
+        self._count(seat)
+
+    def _give(self, seat: Seat, worker: Worker, runs: Iterable[Run]) -> None:
+        for run in runs:
+            worker.give(run)
+        self._watch_pipe(worker)
+        self._count(seat)
+
+    def _count(self, seat: Seat) -> None:
+        """Keep how many runs each of the seat's plugins takes, so that nobody has to ask all workers for it."""
+        worker = None if seat.quarantine.closed else seat.worker
+        for key in seat.members:
+            count = worker.free(key) if worker else 0
+            if count > 0:
+                self._free[key] = count
+            else:
+                self._free.pop(key, None)
+
+    def _is_news(self, seat: Seat, manifest: Manifest) -> bool:
+        return manifest.plugin in seat.members and seat.news(manifest)
 
     def _stop(self, worker: Worker, why: str) -> None:
         worker.stop(why)
+        self._watch_pipe(worker)
+
+    def _watch_pipe(self, worker: Worker) -> None:
         if worker.process.unsent:
             self.unsent.add(worker)
-
-
-def _died_loading(plugin: PluginFile, how: str) -> Manifest:
-    return _broken(
-        plugin,
-        "import",
-        f"Could not load the plugin at {plugin.path}.\n\nThe worker died while loading it: {how}. Import the file by hand to see "
-        "what it does at import and in registerCallbacks. It is tried again by itself now and then, and when the file changes.",
-    )
-
-
-def _can_not_start(plugin: PluginFile, setup: WorkerSetup, error: OSError) -> Manifest:
-    python = setup.python or "the daemon's own Python"
-    return _broken(
-        plugin,
-        "describe",
-        f"No worker can be started for the plugin at {plugin.path} with {python}: {error}. Mend the interpreter's path in "
-        "the configuration, or the machine's limits; it is tried again by itself.",
-    )
-
-
-def _broken(plugin: PluginFile, where: str, problem: str) -> Manifest:
-    return Manifest(plugin.key, plugin.generation, problem=problem, where=where, level="ERROR", logger=f"plugin.{plugin.key.name}")

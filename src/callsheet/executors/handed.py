@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from callsheet.errors import ProtocolError
-from callsheet.model import Callback, Delivery, Failure, Report, Run, RunEnded, Verdict
+from callsheet.model import Callback, CallbackKey, Delivery, Failure, PluginKey, Report, Run, RunEnded, Verdict
 from callsheet.ports import Message
 
 
@@ -63,21 +63,22 @@ class HandedRuns:
         handed.reported += 1
         handed.turn()
 
-    def ended(self, run_id: int) -> None:
-        """Note that nothing more comes of the run."""
-        self._of(run_id)
+    def ended(self, run_id: int) -> PluginKey:
+        """Note that nothing more comes of the run. Returns whose it was."""
+        plugin = self._of(run_id).run.plugin
         del self._runs[run_id]
+        return plugin
 
     def heads(self) -> list[Delivery]:
         """The deliveries being called."""
         return [head for handed in self._runs.values() if (head := handed.head) is not None]
 
-    def overdue(self, callbacks: Mapping[str, Callback], now: float) -> tuple[list[Delivery], float]:
+    def overdue(self, callbacks: Mapping[CallbackKey, Callback], now: float) -> tuple[list[Delivery], float]:
         """Deliveries past their callback's deadline at the monotonic time ``now``, and when the next one will be (inf: none)."""
         late, soonest = [], inf
         for handed in self._runs.values():
             head = handed.head
-            callback = callbacks.get(head.callback.name) if head else None
+            callback = callbacks.get(head.callback) if head else None
             if head is None or callback is None or callback.timeout is None:
                 continue
             due = handed.since + callback.timeout

@@ -16,7 +16,7 @@ from callsheet.agent.runner import Runner
 from callsheet.executors import messages
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.inbox import Inbox
-from callsheet.model import Callback, Manifest, PluginFile, PluginKey, Run, RunEnded
+from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey, Run, RunEnded
 from callsheet.ports import Message
 
 _TAKES = 2
@@ -28,7 +28,7 @@ class _Loaded:
     """A plugin that lives in this process."""
 
     runner: Runner
-    callbacks: Mapping[str, Callback]
+    callbacks: Mapping[CallbackKey, Callback]
     waiting: list[Run] = field(default_factory=list)
 
 
@@ -115,14 +115,14 @@ class InlineExecutor:
             if message["is"] == "emails":
                 telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=message["emails"])
 
-        loaded = Plugin(messages.setup_message(setup, plugin), say, secrets)
+        loaded = Plugin(messages.setup_message(setup), messages.load_message(plugin), say, secrets)
         try:
             loaded.load()
         except Trouble as trouble:
             return messages.manifest(loaded.broken(trouble), setup, plugin)
         manifest = messages.manifest(loaded.manifest(), setup, plugin)
         runner = Runner(loaded, self._written, secrets, alone=lambda: True)
-        self._plugins[key] = _Loaded(runner, {one.key.name: one for one in manifest.callbacks})
+        self._plugins[key] = _Loaded(runner, {one.key: one for one in manifest.callbacks})
         return manifest
 
     def _written(self, frames: bytes) -> None:

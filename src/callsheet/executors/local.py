@@ -1,4 +1,4 @@
-"""The Executor on this machine: a process per plugin."""
+"""The Executor on this machine: a process per plugin, or for several that share it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from callsheet.executors.access import WorkerSetup
 from callsheet.executors.crew import Crew
 from callsheet.executors.inbox import Inbox
 from callsheet.executors.pump import Pump
+from callsheet.executors.seating import Seating
 from callsheet.model import PluginFile, PluginKey, Run, RunEnded
 from callsheet.ports import Message
 
@@ -23,14 +24,34 @@ class LocalExecutor:
     again ever later.
     """
 
-    def __init__(self, setups: Mapping[str, WorkerSetup], state: Path, *, loading_time: float = 60.0, ahead: int = 1) -> None:
-        """``setups`` by site; ``ahead``: how many runs a worker takes beyond those it executes.
+    def __init__(
+        self,
+        setups: Mapping[str, WorkerSetup],
+        state: Path,
+        *,
+        loading_time: float = 60.0,
+        ahead: int = 1,
+        groups: Mapping[PluginKey, str] | None = None,
+        workers: int | None = None,
+        memory: int | None = None,
+    ) -> None:
+        """``setups`` by site; ``ahead``: how many runs of a plugin a worker takes beyond those it executes. ``groups``: plugins
+        that share the worker of their group. ``workers``: how many there are for all others (None: one each). ``memory``: bytes
+        past which a worker is replaced.
 
         Raises StateError when the agent's archive can't be written to ``state``.
         """
         self._inbox = Inbox()
         self._lock = threading.RLock()
-        self._crew = Crew(setups, archive.build(state), self._inbox.put, loading_time=loading_time, ahead=ahead)
+        self._crew = Crew(
+            setups,
+            archive.build(state),
+            self._inbox.put,
+            seating=Seating(groups, workers),
+            loading_time=loading_time,
+            ahead=ahead,
+            memory=memory,
+        )
         self._pump = Pump(self._crew, self._lock)
         self._closed = False
         self._pump.start()

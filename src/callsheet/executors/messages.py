@@ -29,7 +29,7 @@ STOP = protocol.encode({"is": "stop"})
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
-def setup_message(setup: WorkerSetup, plugin: PluginFile) -> dict[str, Any]:
+def setup_message(setup: WorkerSetup) -> protocol.Message:
     """The first message to a worker. It holds keys in clear: it goes through the pipe and nowhere else."""
     return {
         "is": "setup",
@@ -40,15 +40,18 @@ def setup_message(setup: WorkerSetup, plugin: PluginFile) -> dict[str, Any]:
         "proxy": setup.proxy,
         "timeout": setup.timeout,
         "use_session_uuid": setup.use_session_uuid,
-        "plugin": plugin.key.name,
-        "path": plugin.path,
         "argv0": setup.argv0,
         "level": setup.level,
         "config": {name: dict(values) for name, values in setup.config.items()},
     }
 
 
-def run_frame(run: Run, callbacks: Mapping[str, Callback]) -> bytes:
+def load_message(plugin: PluginFile) -> protocol.Message:
+    """Has a worker load a plugin."""
+    return {"is": "load", "plugin": plugin.key.name, "path": plugin.path}
+
+
+def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> bytes:
     """The frame that hands out a run. Events stay the text that they are: they are joined, not encoded again."""
     words: dict[str, str] = {}
     parts = []
@@ -60,12 +63,13 @@ def run_frame(run: Run, callbacks: Mapping[str, Callback]) -> bytes:
             word = words[name] = json.dumps(name)
         event = "null" if delivery.event_id == before else delivery.payload
         before = delivery.event_id
-        go_on = "true" if _goes_on(callbacks.get(name), delivery) else "false"
+        go_on = "true" if _goes_on(callbacks.get(delivery.callback), delivery) else "false"
         parts.append(f"[{delivery.id},{word},{delivery.attempts + 1},{go_on},{event}]")
-    return protocol.frame(f'{{"is":"run","run":{run.id},"deliveries":[{",".join(parts)}]}}'.encode("utf-8", "surrogatepass"))
+    head = f'{{"is":"run","run":{run.id},"plugin":{json.dumps(run.plugin.name)},"deliveries":['
+    return protocol.frame(f"{head}{','.join(parts)}]}}".encode("utf-8", "surrogatepass"))
 
 
-def run_message(run: Run, callbacks: Mapping[str, Callback]) -> protocol.Message:
+def run_message(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> protocol.Message:
     """The same, decoded: for a plugin that runs in this process."""
     message: protocol.Message = json.loads(run_frame(run, callbacks)[protocol.LENGTH.size :])
     return message

@@ -1,4 +1,4 @@
-"""One agent process and its three pipes. Nothing here waits for it."""
+"""One agent process and its four pipes. Nothing here waits for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
+
+from callsheet.agent import stacks
 
 CHUNK = 1 << 16
 _PIPE = 1 << 18
@@ -25,9 +29,11 @@ class Process:
         theirs_in, self.commands = os.pipe()
         self.reports, theirs_out = os.pipe()
         self.output, theirs_err = os.pipe()
+        self._stacks, theirs_stacks = os.pipe()
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - the interpreter is configured, the archive is ours
-                [python or sys.executable, str(archive)],
+                [python or sys.executable, str(archive), str(theirs_stacks)],
+                pass_fds=(theirs_stacks,),
                 stdin=theirs_in,
                 stdout=theirs_out,
                 stderr=theirs_err,
@@ -41,13 +47,14 @@ class Process:
             self.close_output()
             raise
         finally:
-            for descriptor in (theirs_in, theirs_out, theirs_err):
+            for descriptor in (theirs_in, theirs_out, theirs_err, theirs_stacks):
                 os.close(descriptor)
-        for descriptor in (self.commands, self.reports, self.output):
+        for descriptor in (self.commands, self.reports, self.output, self._stacks):
             _prepare(descriptor)
         self.pid = self._popen.pid
         self.exit = _exit_descriptor(self.pid)
         """Readable once the process has ended; -1 where the system has no such thing."""
+        self._measured = psutil.Process(self.pid)
         self._unsent: deque[bytes] = deque()
 
     @property
@@ -85,6 +92,25 @@ class Process:
         except OSError:
             return b""
 
+    def ask_for_stacks(self) -> None:
+        """Have it write down what its threads are doing."""
+        if self._popen.poll() is None:
+            self._popen.send_signal(stacks.SIGNAL)
+
+    def stacks(self) -> str:
+        """What it has written of that, and of a crash; empty if nothing."""
+        written = b""
+        while more := self.read(self._stacks):
+            written += more
+        return written.decode("utf-8", "replace")
+
+    def memory(self) -> int | None:
+        """Bytes of it in the machine's memory; None where that can't be told, such as once it has ended."""
+        try:
+            return int(self._measured.memory_info().rss)
+        except psutil.Error:
+            return None
+
     def ended(self) -> int | None:
         """The exit code, negative for a signal; None while it lives. Reaps it."""
         return self._popen.poll()
@@ -101,7 +127,7 @@ class Process:
 
     def close(self) -> None:
         """Close its descriptors, save ``output``: programs that the plugin left behind may still write to that."""
-        for name in ("commands", "reports", "exit"):
+        for name in ("commands", "reports", "exit", "_stacks"):
             self._close(name)
 
     def close_output(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -13,69 +14,122 @@ from callsheet.agent import protocol
 from callsheet.errors import ProtocolError
 from callsheet.executors import messages
 from callsheet.executors.access import WorkerSetup
+from callsheet.executors.guests import Guests
 from callsheet.executors.handed import HandedRuns
 from callsheet.executors.output import Lines
 from callsheet.executors.process import Process, in_words
-from callsheet.model import Callback, Failure, Manifest, PluginFile, Run, RunEnded, Verdict
+from callsheet.model import Delivery, Failure, PluginFile, PluginKey, Run, RunEnded, Verdict
 from callsheet.ports import Message
 
 END_GRACE = 10.0
 """Seconds that a worker which was told to stop, and runs nothing, may take to end."""
 
+STACK_TIME = 0.25
+"""Seconds that a worker past a deadline gets to write its stacks before it is killed."""
+
+MEASURE_EVERY = 2.0
+"""Seconds between two looks at a worker's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a worker's end means. ``how`` it was lost, None if it ended as it should; ``suspects``: one of them may be guilty."""
+
+    said: list[Message]
+    how: str | None = None
+    suspects: Sequence[Delivery] = ()
+    loading: PluginFile | None = None
+    """The plugin that it was loading."""
+    culprit: PluginKey | None = None
+    """The plugin whose delivery is to blame."""
+    late: bool = False
+    """It was killed since a delivery took too long; the retry policy says when to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kill:
+    """Why a worker was killed: of the deliveries it runs, ``culprits`` are to blame (none: nobody is)."""
+
+    culprits: frozenset[int] = frozenset()
+    verdict: Verdict = Verdict.CRASHED
+    kind: str = "WorkerLost"
+    why: str = ""
+
 
 class Worker:
     """A started worker. Its methods are called under the executor's lock; ``heard`` and ``gone`` return what is to be collected."""
 
-    def __init__(self, plugin: PluginFile, setup: WorkerSetup, archive: Path, ahead: int) -> None:
-        """Start the process. Raises OSError when that can't be done."""
-        self.plugin = plugin
+    def __init__(self, setup: WorkerSetup, archive: Path, ahead: int) -> None:
+        """Start the process; it has no plugins yet. Raises OSError when that can't be done."""
+        self.guests = Guests(setup)
         self.process = Process(archive, setup.python, setup.environ)
-        self.manifest: Manifest | None = None
-        self.passing = False
-        """Its trouble is of the sort that goes away by itself."""
-        self.fruitful = False
-        """A delivery came to an end in it, be it the worker's own: then it is the retry policy that says when to go on."""
+        self.site = setup.site
+        self.calls = 0
+        """Deliveries that it reported."""
+        self.memory: int | None = None
+        """Bytes of it in the machine's memory when last measured."""
+        self.since = time.time()
         self._setup = setup
         self._handed = HandedRuns()
-        self._callbacks: Mapping[str, Callback] = {}
-        self._slots = 1
         self._ahead = ahead
         self._buffer = bytearray()
         self._lines = Lines(self._printed)
-        self._started = time.monotonic()
+        self._loading_since = time.monotonic()
+        self._measure_at = 0.0
+        self._base: int | None = None
         self._stopping: str | None = None
         self._quiet_since: float | None = None
-        self._killed_for: tuple[set[int], Verdict, str] | None = None
-        self.process.send(protocol.encode(messages.setup_message(setup, plugin)))
-        self._emit("worker.started", pid=self.process.pid)
+        self._late: tuple[frozenset[int], float] | None = None
+        self._killed: _Kill | None = None
+        self.process.send(protocol.encode(messages.setup_message(setup)))
 
     @property
-    def ready(self) -> bool:
-        """Whether it takes runs at all."""
-        return self.manifest is not None and self.manifest.problem is None and not self._stopping and not self._killed_for
+    def name(self) -> str:
+        """Its plugins' names."""
+        return "+".join(key.name for key in self.guests.keys)
 
     @property
-    def free(self) -> int:
-        """How many more runs it takes. Some wait in the worker, so that it does not wait for the daemon."""
-        return self._slots + self._ahead - len(self._handed) if self.ready else 0
+    def leaving(self) -> bool:
+        """It takes no runs any more."""
+        return self._stopping is not None or self._killed is not None
+
+    @property
+    def running(self) -> int:
+        """How many runs it has."""
+        return len(self._handed)
+
+    def load(self, plugin: PluginFile) -> None:
+        """Have it load a plugin, in addition to those it has."""
+        if self.guests.loading is None:
+            self._loading_since = time.monotonic()
+        first = not self.guests.keys
+        self.guests.add(plugin)
+        self.process.send(protocol.encode(messages.load_message(plugin)))
+        if first:
+            self._emit("worker.started", pid=self.process.pid)
+
+    def free(self, key: PluginKey) -> int:
+        """How many more runs of that plugin it takes."""
+        return 0 if self.leaving else self.guests.free(key, self._ahead)
 
     def give(self, run: Run) -> None:
         """Hand a run to it."""
         self._handed.add(run)
-        self.process.send(messages.run_frame(run, self._callbacks))
+        self.guests.given(run.plugin)
+        self.process.send(messages.run_frame(run, self.guests.callbacks))
 
     def stop(self, why: str) -> None:
-        """Let it finish what it runs, give back the rest, and end. One that is still loading has nothing to finish."""
+        """Let it finish what it runs, give back the rest, and end. One that only loads has nothing to finish."""
         if self._stopping is None:
             self._stopping = why
             self.process.send(messages.STOP)
-            if self.manifest is None:
+            if self.guests.loading is not None and not self._handed:
                 self.kill()
 
-    def kill(self, culprits: set[int] | None = None, verdict: Verdict = Verdict.CRASHED, why: str = "") -> None:
-        """Kill it; of the deliveries it runs, ``culprits`` are to blame (none: nobody is)."""
-        if self._killed_for is None:
-            self._killed_for = (culprits or set(), verdict, why)
+    def kill(self, why: _Kill | None = None) -> None:
+        """Kill it."""
+        if self._killed is None:
+            self._killed = why or _Kill()
         self.process.kill()
 
     def heard(self, data: bytes) -> list[Message]:
@@ -87,12 +141,12 @@ class Worker:
                 self._take(message, said)
         except (protocol.BrokenFrameError, ProtocolError, KeyError, TypeError) as error:
             self._buffer.clear()
-            culprits = {head.id for head in self._handed.heads()}
-            self.kill(culprits, Verdict.CRASHED, f"The worker of {self.plugin.key} was killed, since it talked nonsense: {error}")
+            culprits = frozenset(head.id for head in self._handed.heads())
+            self.kill(_Kill(culprits, why=f"The worker of {self.name} was killed, since it talked nonsense: {error}"))
         return said
 
     def printed(self, data: bytes) -> None:
-        """Take in bytes from the pipe of what the plugin prints; empty at its end."""
+        """Take in bytes from the pipe of what the plugins print; empty at its end."""
         if data:
             self._lines.feed(data)
         else:
@@ -100,70 +154,112 @@ class Worker:
 
     def tend(self, now: float, loading_time: float) -> float:
         """Keep deadlines at the monotonic time ``now``; returns when to look again (inf: not before something happens)."""
-        if self._killed_for:
+        if self._killed:
             return inf
-        if self.manifest is None:
-            if self._started + loading_time <= now:
-                self.kill(why=f"loading took longer than {loading_time:g} s")
-            return self._started + loading_time
+        if self._measure_at <= now:
+            self._measure(now)
+        soonest = self._measure_at
+        if self.guests.loading is not None and not self._handed.heads():
+            soonest = min(soonest, self._loading_since + loading_time)
+            if self._loading_since + loading_time <= now:
+                self.kill(_Kill(why=f"loading took longer than {loading_time:g} s"))
         if self._stopping is not None and not self._handed:
-            if self._quiet_since is None:
-                self._quiet_since = now
+            self._quiet_since = self._quiet_since or now
+            soonest = min(soonest, self._quiet_since + END_GRACE)
             if self._quiet_since + END_GRACE <= now:
                 self.kill()
-            return self._quiet_since + END_GRACE
-        late, soonest = self._handed.overdue(self._callbacks, now)
-        if late:
-            self.kill({one.id for one in late}, Verdict.TIMEOUT, "It took longer than its timeout.")
-        return soonest
+        return min(soonest, self._keep_deadlines(now))
 
-    def gone(self, code: int) -> tuple[list[Message], str | None]:
-        """Settle its affairs after it ended with ``code``: what to collect, and how it was lost (None: as it should)."""
+    def too_large(self, limit: int) -> bool:
+        """Whether it has grown past the limit; what it took to load its plugins is no growth that a new one would mend."""
+        return self.memory is not None and self.calls > 0 and self.memory > max(limit, (self._base or 0) * 5 // 4)
+
+    def kill_for_memory(self, limit: int) -> None:
+        """Kill it, far above its limit: what runs is to blame."""
+        why = f"The worker had grown to {_megabytes(self.memory or 0)}, far above its limit of {_megabytes(limit)}, and was killed."
+        self.kill(_Kill(frozenset(head.id for head in self._handed.heads()), kind="OutOfMemory", why=why))
+
+    def gone(self, code: int) -> Loss:
+        """Settle its affairs after it ended with ``code``."""
         how = in_words(code)
         self._lines.close()
-        heads = self._handed.heads()
-        if self._killed_for is None:
-            culprits, verdict, why = {head.id for head in heads}, Verdict.CRASHED, ""
-        else:
-            culprits, verdict, why = self._killed_for
-        kind = "Timeout" if verdict is Verdict.TIMEOUT else "WorkerLost"
-        text = why or f"The worker {how} during this delivery. Look at the plugin's log for its last words."
-        said = self._handed.lost(culprits, verdict, Failure(kind, text))
-        broken = self.manifest is not None and self.manifest.problem is not None
-        if not culprits and (self._stopping is not None or broken):
+        heads, loading = self._handed.heads(), self.guests.loading
+        killed = self._killed or _Kill(frozenset(head.id for head in heads))
+        suspects: list[Delivery] = []
+        culprits = killed.culprits
+        if killed.verdict is Verdict.CRASHED and len(culprits) + (loading is not None) > 1:
+            culprits, suspects = frozenset(), [head for head in heads if head.id in culprits]
+        text = killed.why or f"The worker {how} during this delivery. Look at the plugin's log for its last words."
+        said = self._handed.lost(culprits, killed.verdict, Failure(killed.kind, text, self.process.stacks()))
+        if not culprits and not suspects and (self._stopping is not None or self.guests.broken):
             self._emit("worker.retired", pid=self.process.pid, why=self._stopping or "its plugin could not be loaded")
-            return said, None
-        self.fruitful = self.fruitful or bool(culprits)
-        blamed = next((head.id for head in heads if head.id in culprits), None)
-        self._emit("worker.lost", pid=self.process.pid, how=why or how, delivery_id=blamed)
-        return said, why or how
+            return Loss(said)
+        blamed = next((head for head in heads if head.id in culprits), None)
+        self._emit("worker.lost", pid=self.process.pid, how=killed.why or how, delivery_id=blamed.id if blamed else None)
+        return Loss(
+            said,
+            killed.why or how,
+            suspects,
+            None if heads else loading,
+            blamed.callback.plugin if blamed else None,
+            late=killed.verdict is Verdict.TIMEOUT,
+        )
+
+    def _keep_deadlines(self, now: float) -> float:
+        late, soonest = self._handed.overdue(self.guests.callbacks, now)
+        if not late:
+            self._late = None
+            return soonest
+        ids = frozenset(one.id for one in late)
+        if self._late is None or not self._late[0] <= ids:
+            self._late = (ids, now + STACK_TIME)
+            self.process.ask_for_stacks()
+        if self._late[1] <= now:
+            self.kill(_Kill(ids, Verdict.TIMEOUT, "Timeout", "It took longer than its timeout."))
+        return min(soonest, self._late[1])
+
+    def _measure(self, now: float) -> None:
+        self._measure_at = now + MEASURE_EVERY
+        self.memory = self.process.memory()
 
     def _take(self, message: protocol.Message, said: list[Message]) -> None:
         kind = message["is"]
         if kind == "report":
             report = messages.report(message)
             self._handed.reported(report)
-            self.fruitful = True
+            self.calls += 1
             said.append(report)
         elif kind == "begun":
             self._handed.begun(message["run"])
         elif kind == "ended":
-            self._handed.ended(message["run"])
+            self.guests.ended(self._handed.ended(message["run"]))
             said.append(RunEnded(message["run"]))
         elif kind == "record":
-            self._emit("plugin.record", record=message)
+            telemetry.emit("plugin.record", site=self.site, plugin=message.pop("plugin") or self.name, record=message)
         elif kind == "emails":
-            self._emit("plugin.emails", emails=message["emails"])
+            telemetry.emit("plugin.emails", site=self.site, plugin=message["plugin"], emails=message["emails"])
         elif kind == "manifest":
-            self.manifest = messages.manifest(message, self._setup, self.plugin)
-            self.passing = bool(message["passing"])
-            self._slots = int(message["slots"])
-            self._callbacks = {callback.key.name: callback for callback in self.manifest.callbacks}
+            self._loading_since = time.monotonic()
+            said.append(self.guests.described(message))
+            if self.guests.loading is None:
+                self._base = self.process.memory()
         else:
             raise ProtocolError(f"it said {kind!r}")
 
     def _printed(self, text: str) -> None:
-        self._emit("plugin.output", stream="output", text=text)
+        telemetry.emit("plugin.output", site=self.site, plugin=self._speaker(), stream="output", text=text)
+
+    def _speaker(self) -> str:
+        """Whose plugin prints: the one that runs, as far as that can be told from outside."""
+        names = {head.callback.plugin.name for head in self._handed.heads()}
+        if len(names) == 1:
+            return names.pop()
+        loading = self.guests.loading
+        return loading.key.name if loading else next(iter(self.guests.keys)).name
 
     def _emit(self, signal: str, **facts: Any) -> None:
-        telemetry.emit(signal, site=self.plugin.key.site, plugin=self.plugin.key.name, **facts)
+        telemetry.emit(signal, site=self.site, plugin=self.name, **facts)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MB"

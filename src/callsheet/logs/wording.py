@@ -132,6 +132,15 @@ def _worker_lost(signal: Signal) -> Line:
     )
 
 
+def _worker_grown(signal: Signal) -> Line:
+    used, limit = (signal.facts[name] / 2**20 for name in ("memory", "limit"))
+    text = (
+        f"The worker (pid {signal.facts['pid']}) has grown to {used:,.0f} MB, past its limit of {limit:,.0f} MB. A new one takes "
+        "its place, and this one ends after what it runs. If that comes often, look for what the plugin keeps."
+    )
+    return Line(WARNING, text, PLUGIN)
+
+
 def _failed(signal: Signal) -> Line | None:
     """A failed attempt. What the worker has logged itself, with its traceback and at CRITICAL, is not told twice."""
     facts = signal.facts
@@ -253,6 +262,13 @@ TABLE: dict[str, Entry] = {
     "worker.started": _says(DEBUG, "Worker started, pid {pid}.", PLUGIN),
     "worker.lost": Entry(WARNING, _worker_lost),
     "worker.retired": _says(DEBUG, "Worker retired, pid {pid}: {why}.", PLUGIN),
+    "worker.grown": Entry(WARNING, _worker_grown),
+    "worker.waiting": _says(
+        ERROR,
+        "The worker of {plugin} died {deaths} times in a row without finishing a delivery; the last one {how}. The next is started "
+        "in {retry_in:.0f} s. `callsheet deliveries --plugin {plugin}` shows at which deliveries; mend the plugin's file, and it "
+        "goes on at once.",
+    ),
     "delivery.failed": Entry(ERROR, _failed),
     "lane.held": Entry(WARNING, _held),
     "lane.released": _says(INFO, "Released {count} held lanes: {why}.", PLUGIN),

@@ -1,0 +1,88 @@
+"""The plugins of one worker: which are described, which take runs, and how many each has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from callsheet.errors import ProtocolError
+from callsheet.executors import messages
+from callsheet.executors.access import WorkerSetup
+from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey
+
+
+@dataclass(slots=True)
+class _Guest:
+    file: PluginFile
+    manifest: Manifest | None = None
+    slots: int = 1
+    passing: bool = False
+
+
+class Guests:
+    """Plugins in the order in which they were sent to be loaded; they are described in the same order."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
+        self._guests: dict[PluginKey, _Guest] = {}
+        self._callbacks: dict[CallbackKey, Callback] = {}
+        self._runs: Counter[PluginKey] = Counter()
+
+    @property
+    def keys(self) -> Collection[PluginKey]:
+        """All of them."""
+        return self._guests.keys()
+
+    @property
+    def callbacks(self) -> Mapping[CallbackKey, Callback]:
+        """Those of all that are described."""
+        return self._callbacks
+
+    @property
+    def loading(self) -> PluginFile | None:
+        """The one being loaded now; None once all are described."""
+        return next((one.file for one in self._guests.values() if one.manifest is None), None)
+
+    @property
+    def broken(self) -> bool:
+        """None of them is of use."""
+        return all(one.manifest is not None and one.manifest.problem is not None for one in self._guests.values())
+
+    @property
+    def passing(self) -> bool:
+        """The trouble of one of them is of the sort that goes away by itself."""
+        return any(one.passing for one in self._guests.values())
+
+    def add(self, file: PluginFile) -> None:
+        """Note that it was sent to be loaded."""
+        self._guests[file.key] = _Guest(file)
+
+    def described(self, message: Mapping[str, Any]) -> Manifest:
+        """Take in what the worker said of one of them. Raises ProtocolError when that makes no sense."""
+        guest = self._guests.get(PluginKey(self._setup.site, message["plugin"]))
+        if guest is None:
+            raise ProtocolError(f"it described {message['plugin']!r}, which it was not given")
+        guest.manifest = messages.manifest(message, self._setup, guest.file)
+        guest.passing = bool(message["passing"])
+        guest.slots = int(message["slots"])
+        self._callbacks.update((callback.key, callback) for callback in guest.manifest.callbacks)
+        return guest.manifest
+
+    def ready(self, key: PluginKey) -> bool:
+        """Whether it is described and can be called."""
+        guest = self._guests.get(key)
+        return guest is not None and guest.manifest is not None and guest.manifest.problem is None
+
+    def free(self, key: PluginKey, ahead: int) -> int:
+        """How many more runs it takes; ``ahead`` of them wait, so that the worker does not wait for the daemon."""
+        return self._guests[key].slots + ahead - self._runs[key] if self.ready(key) else 0
+
+    def given(self, key: PluginKey) -> None:
+        """It was given a run."""
+        self._runs[key] += 1
+
+    def ended(self, key: PluginKey) -> None:
+        """One of its runs ended."""
+        self._runs[key] -= 1
