@@ -106,9 +106,38 @@ class Heartbeat:
     stopped_at: float | None = None
 
 
+BACKING_OFF = "backing off"
+"""The state of a WorkerRow that was lost again and again and is started anew only at ``retry_at``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker as operators see it. ``state``: ``starting``, ``idle``, ``busy``, ``stopping`` or ``backing off``, ``since`` then.
+
+    ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has. ``memory``: bytes resident. ``calls``:
+    deliveries that came to an end in it. ``restarts``: how often it was started again after it was lost. ``problem``: why it was
+    lost last; ``retry_at``: when it is started again.
+    """
+
+    site: str
+    plugins: tuple[str, ...]
+    project: int | None = None
+    pid: int | None = None
+    state: str = "starting"
+    since: float = 0.0
+    memory: int | None = None
+    calls: int = 0
+    restarts: int = 0
+    problem: str = ""
+    retry_at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state."""
+    """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state.
+
+    ``crew`` is what the daemon last said of its workers: of a daemon that does not run any more, it says nothing of now.
+    """
 
     heartbeat: Heartbeat | None
     health: tuple[SiteHealth, ...]
@@ -116,3 +145,4 @@ class Overview:
     plugins: tuple[PluginRecord, ...]
     states: Mapping[State, int]
     oldest_waiting: float | None
+    crew: tuple[WorkerRow, ...] = ()

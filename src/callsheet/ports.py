@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth
+from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import (
     Event,
     Gap,
@@ -102,8 +102,8 @@ class Ledger(Protocol):
     def overview(self) -> Overview:
         """All that `status` shows, in one consistent read."""
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
-        """Say that the daemon lives, and how its sites are."""
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
+        """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old."""
 
     def prune(self, before: float) -> tuple[int, int]:
         """Forget deliveries finished before that time, and events no delivery refers to. Returns how many of each."""

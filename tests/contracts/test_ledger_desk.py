@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Heartbeat, Operation, SiteHealth, Verb
+from callsheet.desk import DeliveryQuery, Heartbeat, Operation, SiteHealth, Verb, WorkerRow
 from callsheet.errors import StateError
 from callsheet.model import AttributeRule, Callback, CallbackKey, Intake, Manifest, PluginKey, PluginState, RetryPolicy, Rule, State
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
@@ -305,6 +306,33 @@ def test_the_last_beat_is_shown(desk: Desk) -> None:
     desk.ledger.beat(again, [lost])
     shown = desk.ledger.overview()
     assert (shown.heartbeat, shown.health) == (again, (lost,))
+
+
+def test_the_crew_is_shown_as_last_said(desk: Desk) -> None:
+    busy = WorkerRow(SITE, ("a", "b"), 97, 4711, "busy", 2.0, 38_000_000, 12, 1)
+    lost = WorkerRow(SITE, ("c",), None, None, "backing off", 3.0, None, 0, 4, "signal SIGSEGV", 63.0)
+    beat = Heartbeat(77, 1.0, 10.0, "1.0", "/etc/callsheet.toml")
+    desk.ledger.beat(beat, [], [busy, lost])
+    desk.reopen()
+    assert desk.ledger.overview().crew == (busy, lost)
+    desk.ledger.beat(replace(beat, at=11.0), [], [lost])
+    assert desk.ledger.overview().crew == (lost,)
+    desk.ledger.beat(replace(beat, at=12.0, stopped_at=12.0), [])
+    assert desk.ledger.overview().crew == ()
+
+
+def test_news_of_the_crew_are_shown_at_once_and_counts_after_some_seconds(desk: Desk) -> None:
+    beat, worker = Heartbeat(77, 1.0, 10.0, "1.0", "/etc/callsheet.toml"), WorkerRow(SITE, ("a",), pid=1, state="idle")
+
+    def shown(at: float, **changed: Any) -> WorkerRow:
+        desk.ledger.beat(replace(beat, at=at), [], [replace(worker, **changed)])
+        (row,) = desk.ledger.overview().crew
+        return row
+
+    assert shown(10.0) == worker
+    assert shown(20.0, calls=900, memory=5, state="busy").calls == 900
+    assert shown(60.0, calls=901).calls == 901
+    assert shown(61.0, calls=902, pid=2) == replace(worker, calls=902, pid=2)
 
 
 # -- prune

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from callsheet.cli import main
-from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth
+from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth, WorkerRow
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.model import (
     AttributeRule,
@@ -228,6 +228,22 @@ def test_every_line_fits_120_columns_where_there_is_no_terminal(
     assert lines
     assert max(map(len, lines)) <= 120
     assert not [line for line in lines if "\x1b" in line]
+
+
+def test_workers_shows_each_process_and_how_it_fares(studio: SqliteLedger, config: Path, call: Call) -> None:
+    assert call("workers", config).out == "No worker runs: is there a plugin? `callsheet plugins` shows them.\n"
+    idle = WorkerRow("studio", ("mailer", "tidier"), None, 4712, "idle", NOW - 90, 38_400_000, 812)
+    lost = WorkerRow("studio", ("typo",), 97, None, "backing off", NOW - 5, None, 0, 7, "died of SIGSEGV", NOW + 30)
+    studio.beat(Heartbeat(4711, NOW - 100, NOW, "0.1.0", "studio.toml"), [], [idle, lost])
+    said = call("workers", config)
+    assert said.code == 0
+    assert re.search(r"^mailer, tidier +idle +1 min 30 s ago +4712 +38 MB +812 +0$", said.out, re.MULTILINE)
+    assert re.search(r"^typo +backing off .* 7 +Toolkit of project 97; again in 30 s; died …$", said.out, re.MULTILINE)
+    assert [one["state"] for one in call("workers", config, "--json").json] == ["idle", "backing off"]
+    assert [one["pid"] for one in call("status", config, "--json").json["workers"]] == [4712, None]
+    assert call("status", config, "--json").json["trouble"][0]["what"].startswith("The worker of typo was lost again and again")
+    studio.beat(Heartbeat(4711, NOW - 100, NOW - 60, "0.1.0", "studio.toml"), [], [idle, lost])
+    assert call("workers", config).out == "The daemon is not running, so no worker is.\n"
 
 
 # deliveries

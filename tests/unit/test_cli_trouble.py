@@ -7,7 +7,7 @@ import pytest
 
 from callsheet.cli import facts, overview
 from callsheet.cli.trouble import STALE_AFTER, troubles
-from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth
+from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import Gap, PluginKey, PluginState, SiteState, State
 
 NOW = 1_700_000_000.0
@@ -151,3 +151,24 @@ def test_a_site_that_was_never_asked_is_neither_well_nor_lost() -> None:
 
 def test_a_daemon_that_never_ran_has_the_same_json_keys_as_one_that_runs() -> None:
     assert facts.daemon(None, NOW).keys() == facts.daemon(WELL.heartbeat, NOW).keys()
+
+
+def test_a_worker_that_is_lost_again_and_again_is_told_with_why_and_when_it_is_tried_again() -> None:
+    lost = WorkerRow("studio", ("mailer",), state="backing off", restarts=6, problem="died of SIGSEGV", retry_at=NOW + 42)
+    (line,) = told(replace(WELL, crew=(lost,)))
+    assert line.startswith(
+        "The worker of mailer was lost again and again (6 times), and is started again in 42 s: died of SIGSEGV | Nothing is lost"
+    )
+    assert "`callsheet deliveries studio.toml --plugin mailer --failures`" in line
+
+
+@pytest.mark.parametrize("state", ["starting", "idle", "busy", "stopping"])
+def test_a_worker_in_any_other_state_is_no_trouble(state: str) -> None:
+    assert told(replace(WELL, crew=(WorkerRow("studio", ("mailer",), state=state, restarts=2, problem="killed"),))) == []
+
+
+def test_workers_of_a_daemon_that_is_away_are_no_trouble_of_now() -> None:
+    assert WELL.heartbeat is not None
+    lost = WorkerRow("studio", ("mailer",), state="backing off", problem="killed")
+    (line,) = told(replace(WELL, crew=(lost,), heartbeat=replace(WELL.heartbeat, stopped_at=NOW - 9)))
+    assert line.startswith("The daemon is not running")

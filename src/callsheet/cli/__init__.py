@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "Show how the daemon, its sites and its plugins are",
         "plugins": "Show each plugin, its callbacks and what they ask for",
+        "workers": "Show the processes that plugins run in",
         "deliveries": "Show deliveries, or one of them with all that is known",
     },
     "Mend": {

@@ -9,7 +9,7 @@ import click
 
 from callsheet.cli.trouble import STALE_AFTER, Trouble
 from callsheet.cli.words import iso, standing
-from callsheet.desk import DeliveryRow, Heartbeat, Overview, PluginRecord, SiteHealth
+from callsheet.desk import DeliveryRow, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import Callback, Gap, SiteState, State
 
 Facts = dict[str, Any]
@@ -30,6 +30,7 @@ def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:
         "daemon": daemon(shown.heartbeat, now),
         "sites": [site(one, health.get(one.site)) for one in shown.sites],
         "plugins": [plugin(one, cursor_of(shown, one)) for one in shown.plugins],
+        "workers": [worker(one) for one in shown.crew] if daemon(shown.heartbeat, now)["running"] else [],
         "deliveries": {state.word: shown.states.get(state, 0) for state in State},
         "oldest_waiting_since": iso(shown.oldest_waiting),
     }
@@ -98,6 +99,23 @@ def plugin(record: PluginRecord, cursor: int | None) -> Facts:
         "problem": record.problem or None,
         "callbacks": [callback(one) for one in record.callbacks],
         "updated_at": iso(record.updated_at),
+    }
+
+
+def worker(row: WorkerRow) -> Facts:
+    """A worker; ``retry_at`` where it is not running and will be started again."""
+    return {
+        "site": row.site,
+        "plugins": list(row.plugins),
+        "project": row.project,
+        "pid": row.pid,
+        "state": row.state,
+        "since": iso(row.since),
+        "memory": row.memory,
+        "calls": row.calls,
+        "restarts": row.restarts,
+        "problem": row.problem or None,
+        "retry_at": iso(row.retry_at),
     }
 
 

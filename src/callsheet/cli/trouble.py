@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from callsheet.cli.words import ago, count, duration, first_line, gist
-from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth
+from callsheet.desk import BACKING_OFF, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import PluginState, State
 
 STALE_AFTER = 15.0
@@ -27,11 +27,12 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     ``config``: the CONFIG of the commands that the cures name, as it is to be typed. ``running``: whether a daemon ought to run.
     """
     daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
-    # What a daemon that is away last heard of its sites says nothing of now.
-    health = () if daemon else shown.health
+    # What a daemon that is away last heard of its sites and workers says nothing of now.
+    health, crew = ((), ()) if daemon else (shown.health, shown.crew)
     return [
         *daemon,
         *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(trouble for one in crew for trouble in _of_worker(one, config, now)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config)),
         *_of_dead(shown.states.get(State.DEAD, 0), config),
     ]
@@ -60,6 +61,19 @@ def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
     yield Trouble(
         f"Site {health.site} ({health.url}) has not answered{lasting}: {first_line(health.error).removeprefix(f'{health.url}: ')}",
         f"Nothing is lost: the daemon tries on, and will catch up. `{command('check', config)}` tells what is wrong.",
+    )
+
+
+def _of_worker(worker: WorkerRow, config: str, now: float) -> Iterator[Trouble]:
+    if worker.state != BACKING_OFF:
+        return
+    names = ", ".join(worker.plugins)
+    again = "is started again" if worker.retry_at is None else f"is started again in {duration(max(worker.retry_at - now, 0))}"
+    show = command("deliveries", config, f"--plugin {worker.plugins[0]} --failures" if len(worker.plugins) == 1 else "--failures")
+    yield Trouble(
+        f"The worker of {names} was lost again and again ({count(worker.restarts, 'time')}), and {again}: "
+        f"{first_line(worker.problem) or 'see the log'}",
+        f"Nothing is lost meanwhile. `{show}` says what it was at; mend the plugin, and it is started at once.",
     )
 
 

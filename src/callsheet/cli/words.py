@@ -47,6 +47,11 @@ def duration(seconds: float) -> str:
     return " ".join(said[:2])
 
 
+def size(number: int | None) -> str:
+    """Bytes as ``38 MB``; ``-`` for None."""
+    return "-" if number is None else f"{number / 1e6:,.0f} MB"
+
+
 def ago(at: float | None, now: float) -> str:
     """How long ago that was; ``never`` for None."""
     if at is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.desk import Heartbeat, SiteHealth
+from callsheet.desk import Heartbeat, SiteHealth, WorkerRow
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
 
@@ -30,9 +30,12 @@ class Upkeep(Service):
         history: float,
         pid_file: Path | None,
         stop: Callable[[str], None],
+        crew: Callable[[], Sequence[WorkerRow]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``history``: seconds for which finished deliveries are kept. ``stop`` is called with the reason."""
+        """``history``: seconds for which finished deliveries are kept. ``stop`` is called with the reason; ``crew`` names all
+        workers as they are now.
+        """
         super().__init__()
         self._ledger = ledger
         self._heartbeat = heartbeat
@@ -40,6 +43,7 @@ class Upkeep(Service):
         self._history = history
         self._pid_file = pid_file
         self._stop = stop
+        self._crew = crew
         self._now = clock
         self._prune_at = 0.0
 
@@ -49,7 +53,7 @@ class Upkeep(Service):
         if self._pid_file is not None and not self._pid_file.exists():
             self._stop(f"the pid file {self._pid_file} was removed")
             return BEAT_EVERY
-        self._ledger.beat(replace(self._heartbeat, at=now), list(self._health()))
+        self._ledger.beat(replace(self._heartbeat, at=now), list(self._health()), self._crew())
         if now >= self._prune_at:
             self._prune_at = now + PRUNE_EVERY
             deliveries, events = self._ledger.prune(now - self._history)

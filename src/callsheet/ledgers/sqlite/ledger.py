@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth
+from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.ledgers.sqlite import crew as crews
 from callsheet.ledgers.sqlite import intake as intakes
 from callsheet.ledgers.sqlite import operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import plugins as plugin_table
@@ -26,6 +27,7 @@ class SqliteLedger:
         """Open the ledger at ``path``, made if missing and ``create``; tables of an older version are brought up to date."""
         self._database = Database(path, create=create)
         self._names = self._database.names
+        self._crew: crews.Written | None = None
         self._lock = OwnerLock(path.with_name(path.name + ".lock"))
 
     def lock(self, owner: str) -> None:
@@ -88,10 +90,12 @@ class SqliteLedger:
         with self._database.snapshot() as tx:
             return overview.overview(tx)
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
         """See the port. Not forced to the disk."""
         with self._database.transaction(durable=False) as tx:
             overview.beat(tx, heartbeat, health)
+            written = crews.keep(tx, self._crew, crew, heartbeat.at)
+        self._crew = written
 
     def prune(self, before: float) -> tuple[int, int]:
         """See the port. Many small transactions, so that nobody waits for it."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from callsheet.desk import Heartbeat, Overview, SiteHealth
-from callsheet.ledgers.sqlite import counts, plugins
+from callsheet.ledgers.sqlite import counts, crew, plugins
 from callsheet.ledgers.sqlite.intake import site_state
 from callsheet.ledgers.sqlite.lanes import count_running
 from callsheet.model import State
@@ -31,6 +31,7 @@ def overview(tx: sqlite3.Connection) -> Overview:
         plugins=tuple(plugins.records(tx, None)),
         states={state: states[state] for state in State},
         oldest_waiting=oldest[0] if oldest else None,
+        crew=crew.rows(tx),
     )
 
 

@@ -1,0 +1,71 @@
+"""``callsheet workers``: the processes that plugins run in."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from callsheet.cli import facts
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import config_argument, opened
+from callsheet.cli.tables import table
+from callsheet.cli.words import ago, duration, first_line, size
+from callsheet.desk import Overview, WorkerRow
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet workers studio.toml", "which process runs which plugin, and how it fares"),
+        ("callsheet workers studio.toml --json", "as data, for a monitor"),
+    )
+)
+@config_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config: str | None, as_json: bool) -> None:
+    """Show the processes that plugins run in.
+
+    As the daemon said within the last seconds. CALLS counts the deliveries that came to an end in a worker, RESTARTS how often it
+    was started again after it was lost. One that is lost again and again is backing off: it is started after a pause that grows.
+    """
+    now = time.time()
+    with opened(config) as at:
+        shown = at.ledger.overview()
+    crew = shown.crew if facts.daemon(shown.heartbeat, now)["running"] else ()
+    if as_json:
+        facts.print_json([facts.worker(one) for one in crew])
+    elif crew:
+        click.echo("\n".join(_lines(crew, shown, now)))
+    elif facts.daemon(shown.heartbeat, now)["running"]:
+        click.echo("No worker runs: is there a plugin? `callsheet plugins` shows them.")
+    else:
+        click.echo("The daemon is not running, so no worker is.")
+
+
+def _lines(crew: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str]:
+    several = len(shown.sites) > 1
+    return table(
+        ["PLUGINS", "STATE", "SINCE", "PID", "MEMORY", "CALLS", "RESTARTS", "NOTE"],
+        [
+            [
+                ", ".join(f"{one.site}/{name}" if several else name for name in one.plugins),
+                one.state,
+                ago(one.since, now),
+                "-" if one.pid is None else str(one.pid),
+                size(one.memory),
+                one.calls,
+                one.restarts,
+                _note(one, now),
+            ]
+            for one in crew
+        ],
+    )
+
+
+def _note(worker: WorkerRow, now: float) -> str:
+    parts = [f"Toolkit of project {worker.project}"] if worker.project is not None else []
+    if worker.retry_at is not None:
+        parts.append(f"again in {duration(max(worker.retry_at - now, 0))}")
+    if worker.problem:
+        parts.append(first_line(worker.problem))
+    return "; ".join(parts)
