@@ -22,7 +22,7 @@ from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Intake
+from callsheet.model import Intake, PluginKey
 from callsheet.ports import EventLog
 from callsheet.services.dispatch import Dispatch
 from callsheet.services.intake import IntakeService, Reading
@@ -92,6 +92,14 @@ class Daemon:
             {site.name: _setup(self._settings, site) for site in self._settings.sites},
             self._settings.state,
             ahead=RUNS_AHEAD,
+            groups={
+                PluginKey(site.name, name): one.group
+                for site in self._settings.sites
+                for name, one in self._settings.plugins.items()
+                if one.group is not None
+            },
+            workers=self._settings.workers,
+            memory=self._settings.memory,
         )
         sites = self._settings.sites
         in_turn = {site.name for site in sites if site.order == "global"}
@@ -104,6 +112,7 @@ class Daemon:
             ledger,
             heartbeat,
             lambda: [intake.health() for intake in intakes],
+            crew=executor.workers,
             history=self._settings.history,
             pid_file=self._settings.pid_file,
             stop=self.stop,

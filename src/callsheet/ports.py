@@ -130,6 +130,9 @@ class Executor(Protocol):
     def submit(self, runs: Sequence[Run]) -> None:
         """Run these. Each brings reports, then one RunEnded, through ``collect``; also if its worker is away by now."""
 
+    def workers(self) -> list[WorkerRow]:
+        """The processes that plugins run in, as they are now; those that wait to be started again, too."""
+
     def collect(self, timeout: float) -> list[Message]:
         """All that came in since the last call, in order per worker; waits up to ``timeout`` seconds for it, or for ``wake``."""
 

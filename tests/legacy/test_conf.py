@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from callsheet.config import legacy_sections, load, load_with_notes
 from callsheet.config.conf_file import read_conf_file
 from callsheet.config.mistakes import Findings
-from callsheet.config.settings import LogSettings, MailSettings, Secret, Settings, SiteSettings
+from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Secret, Settings, SiteSettings
 from callsheet.errors import ConfigError
 
 SMALL = """\
@@ -152,6 +152,35 @@ def test_a_section_of_our_own_sets_what_shotgunevents_does_not_know(tmp_path: Pa
     assert (settings.timeout, settings.history) == (600.0, 86400.0)
     site = settings.sites[0]
     assert (site.gaps, site.order, site.timeout) == ("strict", "global", 5.0)
+
+
+def test_a_section_per_plugin_has_the_keys_of_the_table(tmp_path: Path) -> None:
+    text = SMALL + "[callsheet]\nworkers: 4\nworker_memory: 1GB\n[plugins.lights on]\ngroup: lighting\ntimeout: 2m\n"
+
+    settings = load(write(tmp_path, text), ENVIRON)
+
+    assert settings.plugins == {"lights on": PluginSettings(timeout=120.0, group="lighting")}
+    assert (settings.workers, settings.memory) == (4, 2**30)
+
+
+def test_a_slip_in_a_section_per_plugin_is_said(tmp_path: Path) -> None:
+    assert notes(tmp_path, f"{SMALL}[plugins.lights]\ngruop: lighting\n") == [
+        "10: [plugins.lights] gruop: unknown option; did you mean group?"
+    ]
+    assert mistakes(tmp_path, f"{SMALL}[plugins.lights]\ntimeout: soon\n")[0].startswith(
+        "10: [plugins.lights] timeout: expected a time"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("1", "found"), ("16MB", "at least 32MB"), ("big", "found"), ("1 TB", "found")],
+)
+def test_a_size_that_can_not_be_meant_is_said(tmp_path: Path, value: str, said: str) -> None:
+    (line,) = mistakes(tmp_path, f"{SMALL}[callsheet]\nworker_memory: {value}\n")
+
+    assert 'expected an amount of memory such as "512MB" or "2GB"' in line
+    assert said in line
 
 
 def test_names_of_options_have_no_case_and_both_delimiters_do(tmp_path: Path) -> None:

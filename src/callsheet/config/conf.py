@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from callsheet.config.conf_file import DEFAULT, ConfFile, UnsetError, read_conf_file
-from callsheet.config.document import SITES, Document, Entry, Table
+from callsheet.config.document import PLUGINS, SITES, Document, Entry, Table
 from callsheet.config.mistakes import Findings, did_you_mean
 from callsheet.config.places import SecretValue
-from callsheet.config.table import SETTINGS, Setting, of_section
+from callsheet.config.table import SETTINGS, Setting, of_section, of_table
 
 THEIRS = ("daemon", "shotgun", "plugins", "emails")
 """The sections without which shotgunEvents doesn't start: where one is missing, a name much like it is a slip."""
@@ -35,9 +35,12 @@ def read_conf(path: Path, text: str, environ: Mapping[str, str], findings: Findi
         table = site if setting.table == "sites.*" else setting.table
         if setting.conf is None or (off and setting.table == "mail"):
             continue
-        entry = _entry(conf, setting, environ, findings)
+        entry = _entry(conf, setting, setting.conf, environ, findings)
         if entry is not None:
             document.tables.setdefault(table, Table(entry.line, "")).entries[setting.key] = entry
+    for section in conf.sections:
+        if section.startswith(PLUGINS):
+            document.tables[section] = _plugin(conf, section, environ, findings)
     if off:
         document.tables.pop("mail", None)
     return document
@@ -52,8 +55,26 @@ def mail_is_off(conf: ConfFile, environ: Mapping[str, str]) -> bool:
     return "emails" not in conf.sections or (text or "").strip().lower() in {"0", "no", "false", "off"}
 
 
-def _entry(conf: ConfFile, setting: Setting, environ: Mapping[str, str], findings: Findings) -> Entry | None:
-    section, option = setting.conf or ("", "")
+def _plugin(conf: ConfFile, section: str, environ: Mapping[str, str], findings: Findings) -> Table:
+    """A section ``[plugins.NAME]``, which shotgunEvents ignores: ours for that plugin, with the keys of TOML."""
+    table = Table(conf.line(section), f"[{section}]")
+    known = of_table(section)
+    for option in conf.sections[section]:
+        if option not in known:
+            meant = did_you_mean(option, known)
+            cure = f"did you mean {meant}?" if meant else "nothing reads it but plugins"
+            findings.note(conf.line(section, option), f"[{section}] {option}", f"unknown option; {cure}")
+            continue
+        entry = _entry(conf, known[option], (section, option), environ, findings)
+        if entry is not None:
+            table.entries[option] = entry
+    return table
+
+
+def _entry(
+    conf: ConfFile, setting: Setting, place: tuple[str, str], environ: Mapping[str, str], findings: Findings
+) -> Entry | None:
+    section, option = place
     label, line = f"[{section}] {option}", conf.line(section, option.lower())
     try:
         text = conf.text(section, option.lower(), environ)
@@ -89,7 +110,7 @@ def _sections(conf: ConfFile, findings: Findings) -> None:
                     meant = did_you_mean(option, [one.conf[1] for one in known.values() if one.conf])
                     cure = f"did you mean {meant}?" if meant else "nothing reads it but plugins"
                     findings.note(conf.line(section, option), f"[{section}] {option}", f"unknown option; {cure}")
-        elif section != DEFAULT:
+        elif section != DEFAULT and not section.startswith(PLUGINS):
             meant = OURS if section.lower() == OURS else did_you_mean(section, THEIRS)
             if meant and meant not in conf.sections:
                 text = f"unknown section, and there is no [{meant}]; did you mean [{meant}]? Case counts"

@@ -106,6 +106,8 @@ class PluginSettings:
     """What the configuration says of one plugin by name."""
 
     timeout: float | None = None
+    group: str | None = None
+    """It shares a worker with the other plugins of this group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,7 @@ class Settings:
     """Seconds given to running callbacks at SIGTERM."""
     python: str | None = None
     """The interpreter of workers; None: the daemon's own."""
+    workers: int | None = None
+    """How many workers there are for plugins of no group; None: one each."""
+    memory: int | None = None
+    """Bytes past which a worker is replaced; None: no limit."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from callsheet.config.kinds import Choice, Duration, Flag, Kind, Level, Number, Proxy, Text, Url, Words
 from callsheet.config.places import FilePath, Folders, Program, SecretValue
+from callsheet.config.sizes import Size
 
 DAY = 86400.0
 _BARE = re.compile(r'^\[(?=")|(?<=")\]$|"')
@@ -131,6 +132,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("crew", "timeout", Duration(0.1, 30 * DAY),
             "How long a callback may run, where neither it nor its plugin says otherwise. Without it: as long as it likes.",
             '"10m"', conf=("callsheet", "timeout")),
+    Setting("crew", "workers", Number(1, 10_000),
+            "How many worker processes there are at most; with more plugins than that, plugins share them. Without it: one each.",
+            "16", conf=("callsheet", "workers")),
+    Setting("crew", "memory", Size(32 * 2**20),
+            "A worker that has grown past this is replaced after what it runs; past twice as much it is killed.",
+            '"1GB"', conf=("callsheet", "worker_memory")),
+    Setting("plugins.*", "group", Text("a name"),
+            "Plugins of the same group share one worker, and so their modules, environment and working directory.", '"lighting"'),
     Setting("plugins.*", "timeout", Duration(0.1, 30 * DAY), "How long callbacks of the plugin NAME may run.", '"10m"'),
     Setting("toolkit", "configs", Text("a path"), "Reserved for Toolkit configurations. Accepted, and has no effect yet.",
             '"/mnt/sgtk/configs"', field="-"),

@@ -51,6 +51,11 @@ class Crew:
         self._sitting: dict[Worker, Seat] = {}
         self._free: dict[PluginKey, int] = {}
 
+    @property
+    def seats(self) -> Sequence[Seat]:
+        """Where its plugins sit."""
+        return self._seating.seats
+
     def load(self, plugin: PluginFile) -> None:
         """Have the plugin loaded: by a new worker if it has one, which finishes. Raises KeyError for a site without a setup."""
         if plugin.key.site not in self._setups:

@@ -13,6 +13,7 @@ from callsheet.agent import protocol
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin, Trouble
 from callsheet.agent.runner import Runner
+from callsheet.desk import WorkerRow
 from callsheet.executors import messages
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.inbox import Inbox
@@ -82,6 +83,10 @@ class InlineExecutor:
                     self._inbox.put([RunEnded(run.id)])
                 else:
                     loaded.waiting.append(run)
+
+    def workers(self) -> list[WorkerRow]:
+        """None: plugins run in this process."""
+        return []
 
     def collect(self, timeout: float) -> list[Message]:
         """Run what was submitted, then return all that came of it."""

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callsheet.executors import archive
+from callsheet.desk import WorkerRow
+from callsheet.executors import archive, muster
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.crew import Crew
 from callsheet.executors.inbox import Inbox
@@ -84,6 +85,11 @@ class LocalExecutor:
             self._crew.submit(runs)
             if self._crew.unsent:
                 self._pump.ring()
+
+    def workers(self) -> list[WorkerRow]:
+        """The processes that plugins run in, as they are now; those that wait to be started again, too."""
+        with self._lock:
+            return muster.rows(self._crew)
 
     def collect(self, timeout: float) -> list[Message]:
         """All that came in since the last call."""

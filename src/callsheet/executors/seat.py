@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from math import inf
 
@@ -29,7 +30,9 @@ class Seat:
         self.quarantine = Quarantine()
         self.busy = 0.0
         """Seconds that its plugins have worked."""
-        self.starts = 0
+        self.losses = 0
+        """How many workers were lost here."""
+        self.vacant_since = time.time()
         self.in_vain = 0
         """How many workers in a row died without having brought a delivery to its end."""
         self.problem = ""
@@ -40,7 +43,6 @@ class Seat:
         """Note that ``worker`` was started."""
         self.worker = worker
         self.start_at = inf
-        self.starts += 1
 
     def leave(self, key: PluginKey) -> None:
         """The plugin is no member any more."""
@@ -61,9 +63,14 @@ class Seat:
         self.in_vain, self.problem = 0, ""
 
     def start_again(self, now: float, *, how: str = "", loading: bool = False) -> float:
-        """Have the next worker started; ever later the longer none does any work. Returns the seconds until then."""
+        """Have the next worker started, ever later the longer none does any work; ``how`` the last one was lost, if it was.
+
+        Returns the seconds until then.
+        """
         self.in_vain += 1
         self.problem = how
+        self.losses += bool(how)
+        self.vacant_since = time.time()
         over = self.in_vain - DEATHS_AT_ONCE["loading" if loading else "working"]
         pause = 0.0 if over <= 0 else min(2.0 ** (over - 1), LONGEST_WAIT)
         self.start_at = now + pause

@@ -1,0 +1,51 @@
+"""The crew as operators see it."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+
+from callsheet.desk import BACKING_OFF, WorkerRow
+from callsheet.executors.crew import Crew
+from callsheet.executors.seat import Seat
+from callsheet.executors.worker import Worker
+
+
+def rows(crew: Crew) -> list[WorkerRow]:
+    """A row for each worker, and for each seat whose next worker has to wait. Called under the executor's lock."""
+    seated = {seat.worker: seat for seat in crew.seats if seat.worker is not None}
+    waiting = [_waiting(seat) for seat in crew.seats if seat.worker is None and seat.start_at != inf]
+    return [*(_working(worker, seated.get(worker)) for worker in crew.workers), *waiting]
+
+
+def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
+    if worker.leaving:
+        state = "stopping"
+    elif worker.guests.loading is not None:
+        state = "starting"
+    else:
+        state = "busy" if worker.running else "idle"
+    return WorkerRow(
+        site=worker.site,
+        plugins=tuple(key.name for key in worker.guests.keys),
+        pid=worker.process.pid,
+        state=state,
+        since=worker.since,
+        memory=worker.memory,
+        calls=worker.calls,
+        restarts=max(0, seat.losses) if seat else 0,
+        problem=seat.problem if seat else "",
+    )
+
+
+def _waiting(seat: Seat) -> WorkerRow:
+    pause = max(0.0, seat.start_at - time.monotonic())
+    return WorkerRow(
+        site=next(iter(seat.members)).site,
+        plugins=tuple(key.name for key in seat.members),
+        state=BACKING_OFF if pause > 0 else "starting",
+        since=seat.vacant_since,
+        restarts=seat.losses,
+        problem=seat.problem,
+        retry_at=time.time() + pause if pause > 0 else None,
+    )
