@@ -5,6 +5,8 @@ import traceback
 from types import TracebackType
 from typing import Any, Dict, List, Optional
 
+from callsheet.agent.toolkit.howto import cure_for
+
 STARS = "***"
 _MANY = 50  # members of one container shown
 _LONG = 2000  # letters of one value shown
@@ -40,7 +42,7 @@ def failure_of(error: BaseException, secrets: Secrets, *, skip: int = 1) -> Fail
     frames = beyond(error.__traceback__, skip)
     return {
         "kind": kind_of(error),
-        "text": secrets.cut(_cut(_text(error), _LONG)),
+        "text": secrets.cut(_cut(_text(error), _LONG) + cure_for(error)),
         "traceback": secrets.cut(_cut(traceback_of(error, frames), _TEXT)),
         "locals": secrets.cut(locals_of(frames)),
     }

@@ -1,0 +1,1 @@
+"""Its presence says that a core is localized."""

@@ -1,0 +1,8 @@
+"""Run when a configuration is opened."""
+
+from tank import Hook
+
+
+class PipelineConfigurationInit(Hook):
+    def execute(self, **kwargs):
+        pass

@@ -1,0 +1,90 @@
+"""The door: ``sgtk_from_path``."""
+
+import os
+
+from .configuration import OWN, PipelineConfiguration, registered
+from .context import Context
+from .errors import TankInitError
+from .util import version_of
+from .util.shotgun import create_sg_connection
+
+
+class Sgtk(object):
+    """A configuration's Toolkit."""
+
+    def __init__(self, path):
+        self.pipeline_configuration = path if isinstance(path, PipelineConfiguration) else PipelineConfiguration(registered(path))
+        self._sg = None
+
+    @property
+    def shotgun(self):
+        if self._sg is None:
+            self._sg = create_sg_connection(self.pipeline_configuration.get_path())
+        return self._sg
+
+    @property
+    def version(self):
+        return version_of(OWN)
+
+    @property
+    def configuration_descriptor(self):
+        return self.pipeline_configuration.get_configuration_descriptor()
+
+    @property
+    def configuration_name(self):
+        return self.pipeline_configuration.get_name()
+
+    @property
+    def configuration_id(self):
+        return self.pipeline_configuration.get_shotgun_id()
+
+    @property
+    def project_path(self):
+        return os.path.join("/mnt/projects", self.pipeline_configuration.get_project_disk_name())
+
+    def context_empty(self):
+        return Context(self)
+
+    def context_from_entity(self, entity_type, entity_id):
+        link = {"type": entity_type, "id": entity_id}
+        if entity_type == "Project":
+            found = self.shotgun.find_one("Project", [["id", "is", entity_id]], ["name"])
+            return Context(self, project=dict(link, name=found["name"]))
+        found = self.shotgun.find_one(entity_type, [["id", "is", entity_id]], ["project", "code", "content", "entity", "step"])
+        if entity_type == "Task":
+            return Context(self, found["project"], found["entity"], found["step"], dict(link, name=found["content"]))
+        return Context(self, found["project"], dict(link, name=found["code"]))
+
+    def context_from_entity_dictionary(self, entity):
+        return self.context_from_entity(entity["type"], entity["id"])
+
+
+def sgtk_from_path(path):
+    return Sgtk(path)
+
+
+def sgtk_from_entity(entity_type, entity_id):
+    """Takes the Primary only, and only what this very core is of."""
+    sg = create_sg_connection(os.environ.get("TANK_CURRENT_PC"))
+    project = {"type": "Project", "id": entity_id}
+    if entity_type != "Project":
+        project = sg.find_one(entity_type, [["id", "is", entity_id]], ["project"])["project"]
+    found = sg.find("PipelineConfiguration", [["project", "is", project]], ["linux_path", "code"])
+    paths = {one["linux_path"]: one["id"] for one in found if one["linux_path"]}
+    if not paths:
+        raise TankInitError(
+            "No pipeline configuration with a path for %s %s; if it has a distributed config, use the Bootstrap API instead."
+            % (entity_type, entity_id)
+        )
+    mine = os.environ.get("TANK_CURRENT_PC")
+    if mine and mine not in paths:
+        raise TankInitError(
+            "You are loading the Toolkit platform from the pipeline configuration located in '%s'. You are trying to initialize "
+            "Toolkit from %s %s, however that is not associated with the pipeline configuration. Instead, it's associated with the "
+            "following configurations: %s. " % (mine, entity_type, entity_id, ", ".join(paths))
+        )
+    return Sgtk(mine or sorted(paths)[0])
+
+
+Tank = Sgtk
+tank_from_path = sgtk_from_path

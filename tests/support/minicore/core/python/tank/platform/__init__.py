@@ -1,0 +1,123 @@
+"""Engines and apps: one engine at a time in a process."""
+
+import os
+
+from ..errors import TankError
+from ..hook import load_module
+from ..log import LogManager
+from ..util import load_yaml
+
+_engine = []
+_log = LogManager.get_logger("platform")
+
+
+class TankEngineInitError(TankError):
+    """The engine does not start."""
+
+
+class TankMissingEngineError(TankError):
+    """The environment has no such engine."""
+
+
+class Bundle(object):
+    """What engines and apps share."""
+
+    def __init__(self, name, settings):
+        self.name = name
+        self.settings = settings
+        self.disk_location = settings["location"]["path"]
+
+    def init_app(self):
+        pass
+
+    def destroy_app(self):
+        pass
+
+
+class Application(Bundle):
+    """An app."""
+
+    def __init__(self, engine, name, settings):
+        Bundle.__init__(self, name, settings)
+        self.engine = engine
+        self.sgtk = engine.sgtk
+        self.context = engine.context
+
+
+class Engine(Bundle):
+    """An engine."""
+
+    def __init__(self, tk, context, name, settings):
+        Bundle.__init__(self, name, settings)
+        self.sgtk = self.tank = tk
+        self.context = context
+        self.apps = {}
+
+    @property
+    def shotgun(self):
+        return self.sgtk.shotgun
+
+    def init_engine(self):
+        pass
+
+    def destroy_engine(self):
+        pass
+
+    def change_context(self, context):
+        self.context = context
+
+    def destroy(self):
+        for app in self.apps.values():
+            app.destroy_app()
+        self.destroy_engine()
+        _engine[:] = []
+
+    def start_apps(self):
+        for name, settings in self.settings.get("apps", {}).items():
+            try:
+                app = _class(settings, "app.py", Application)(self, name, settings)
+                app.init_app()
+            except Exception:
+                _log.exception("App %s failed to initialize. It will not be loaded.", name)
+            else:
+                self.apps[name] = app
+
+
+def current_engine():
+    return _engine[0] if _engine else None
+
+
+def start_engine(engine_name, tk, context):
+    if _engine:
+        raise TankError(
+            "An engine (%s) is already running! Before you can start a new engine, please shut down the previous one using the command tank.platform.current_engine().destroy()."
+            % _engine[0].name
+        )
+    configuration = tk.pipeline_configuration
+    environment = configuration.run_hook("pick_environment", tk, context=context)
+    path = os.path.join(configuration.get_path(), "config", "env", environment + ".yml")
+    if not os.path.exists(path):
+        raise TankError("Cannot find environment file '%s'" % path)
+    engines = load_yaml(path).get("engines") or {}
+    if engine_name not in engines:
+        raise TankMissingEngineError(
+            "Environment %s does not contain an engine named %s! Try specifying a different one." % (path, engine_name)
+        )
+    settings = engines[engine_name]
+    engine = _class(settings, "engine.py", Engine)(tk, context, engine_name, settings)
+    try:
+        engine.init_engine()
+    except Exception as error:
+        raise TankEngineInitError("Could not start engine %s: %s" % (engine_name, error))
+    _engine.append(engine)
+    engine.start_apps()
+    return engine
+
+
+def _class(settings, file, base):
+    path = os.path.join(settings["location"]["path"], file)
+    if not os.path.exists(path):
+        raise TankError("Could not find the bundle at %s" % path)
+    return next(
+        one for one in vars(load_module(path)).values() if isinstance(one, type) and issubclass(one, base) and one is not base
+    )
