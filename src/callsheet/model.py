@@ -64,6 +64,31 @@ class Event:
         """The event as JSON text: what the ledger keeps and the worker gets."""
         return _encode(self.data)
 
+    @cached_property
+    def meta(self) -> Mapping[str, Any]:
+        """The event's ``meta`` as a mapping; a site may send it as JSON text, or not at all."""
+        meta = self.data.get("meta")
+        if isinstance(meta, str):
+            try:
+                meta = json.loads(meta)
+            except ValueError:
+                return {}
+        return meta if isinstance(meta, Mapping) else {}
+
+    @cached_property
+    def subject(self) -> tuple[str, int] | None:
+        """Type and id of the entity the event is about; None where there is none.
+
+        From ``meta`` first: the ``entity`` link is null once the entity is retired, and meta stays.
+        """
+        kind, number = self.meta.get("entity_type"), self.meta.get("entity_id")
+        if kind is None or number is None:
+            link = self.data.get("entity")
+            if not isinstance(link, Mapping):
+                return None
+            kind, number = link.get("type"), link.get("id")
+        return (str(kind), number) if isinstance(number, int) else None
+
 
 class Rule(StrEnum):
     """How a filter decides on ``attribute_name``."""
@@ -85,6 +110,39 @@ class AttributeRule:
 
 Filter = Mapping[str, AttributeRule]
 """Event type (or EVERY_TYPE) → rule. An empty Filter wants nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Which links are meant: those of one of these ids, names or types, or of exactly such a type and id."""
+
+    ids: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    exact: frozenset[tuple[str, int]] = frozenset()
+
+    def have(self, kind: str | None, number: int | None, name: str | None = None) -> bool:
+        """Whether the link of that type, id and name is one of those meant."""
+        return number in self.ids or name in self.names or kind in self.types or (kind, number) in self.exact
+
+    def plain(self) -> dict[str, Any]:
+        """The same as lists, sorted."""
+        return {
+            "ids": sorted(self.ids),
+            "names": sorted(self.names),
+            "types": sorted(self.types),
+            "exact": sorted(map(list, self.exact)),
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Links:
+        """What ``plain`` gave; a list that is missing is empty. Raises TypeError and ValueError for what can't be read."""
+        return cls(
+            frozenset(plain.get("ids", ())),
+            frozenset(plain.get("names", ())),
+            frozenset(plain.get("types", ())),
+            frozenset((kind, number) for kind, number in plain.get("exact", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +184,12 @@ class Callback:
     where: bool = False
     toolkit: bool = False
     legacy: bool = False
+    only: Mapping[str, Links] = field(default_factory=dict)
+    """``project``, ``user``, ``entity`` → which of these it wants events of; one that is not named may be any."""
+    ignore_own: bool = False
+    """Events that its own plugin caused are not for it (policy.cascades)."""
+    script: str = ""
+    """Name of the script user that it writes as; empty: not known."""
 
 
 class PluginState(StrEnum):

@@ -49,6 +49,16 @@ def test_rules_are_gathered_where_somebody_gathers() -> None:
         (("A",), {"retry": {"first": "1s"}}, ValueError, "first is a number, 0 or more, not '1s'"),
         (("A",), {"attribute": [5]}, TypeError, "attribute= takes a name or several, not 5"),
         (("A",), {"fields": [None]}, TypeError, "fields= takes a name or several, not None"),
+        (("A",), {"project": 5.0}, TypeError, "project= takes an id, a name, a link, or several of these, not 5.0"),
+        (("A",), {"user": [True]}, TypeError, "user= takes an id, a name, a link, or several of these, not True"),
+        (("A",), {"user": {"name": "Ada"}}, TypeError, "not {'name': 'Ada'}"),
+        (
+            ("A",),
+            {"entity": "shot"},
+            TypeError,
+            'a type ("Shot"), a type with an id ("Shot:14"), or several of these, not \'shot\'',
+        ),
+        (("A",), {"entity": "Shot:ten"}, TypeError, "not 'Shot:ten'"),
     ],
 )
 def test_misuse_is_refused_with_the_cure(types: Any, options: Any, kind: type[Exception], what: str) -> None:

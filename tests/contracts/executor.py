@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callsheet import telemetry
-from callsheet.model import PluginFile, PluginKey, Rule, RunEnded, Verdict
+from callsheet.model import Links, PluginFile, PluginKey, Rule, RunEnded, Verdict
 from callsheet.ports import Executor
 from tests.agent.stage import SITE, Stage, key, legacy
 
@@ -135,17 +135,37 @@ class ExecutorContract:
             @on("*", where=lambda event: event["id"] < 0)
             def never(ctx): raise AssertionError
 
-            @on("*", project="Moth", user=[3, "Bob"])
-            def both(ctx): pass
-
-            @on("*", project={"type": "Project", "id": 71})
-            def other(ctx): raise AssertionError
+            @on("*", where=lambda event: event["id"] > 0)
+            def always(ctx): pass
             """,
         )
 
-        reports = stage.do(stage.run("deciding", "never", "both", "other"))
+        reports = stage.do(stage.run("deciding", "never", "always"))
 
-        assert [one.verdict for one in reports] == [Verdict.SKIP, Verdict.OK, Verdict.SKIP]
+        assert [one.verdict for one in reports] == [Verdict.SKIP, Verdict.OK]
+
+    def test_what_the_daemon_decides_is_in_the_manifest(self, stage: Stage) -> None:
+        manifest = stage.start(
+            "filtering",
+            """
+            from callsheet import on
+
+            @on("*", project="Moth", user=[3, {"type": "ApiUser", "id": 5}], entity=("Shot", "Task:14"))
+            def few(ctx): pass
+
+            @on("*", ignore_own=False, script=("other", "other-key"))
+            def all_of_them(ctx): pass
+            """,
+        )
+
+        few, all_of_them = manifest.callbacks
+        assert few.only == {
+            "project": Links(names=frozenset({"Moth"})),
+            "user": Links(ids=frozenset({3}), exact=frozenset({("ApiUser", 5)})),
+            "entity": Links(types=frozenset({"Shot"}), exact=frozenset({("Task", 14)})),
+        }
+        assert (few.ignore_own, few.script, few.where) == (True, "daemon", False)
+        assert (all_of_them.only, all_of_them.ignore_own, all_of_them.script) == ({}, False, "other")
 
     def test_a_callback_that_is_gone_skips(self, stage: Stage) -> None:
         stage.start("simple", legacy("pass"))

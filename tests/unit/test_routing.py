@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.model import AttributeRule, Callback, CallbackKey, PluginKey, Rule
-from callsheet.policy.routing import Routes, admits
+from callsheet.agent.marks import Signature
+from callsheet.model import AttributeRule, Callback, CallbackKey, Event, Links, PluginKey, Rule
+from callsheet.policy.routing import Routes, admits, means
 from tests.support.events import SITE, callback, event
 
 
@@ -68,3 +71,88 @@ def test_the_index_agrees_with_asking_each_callback(
         if (rule := one.filter.get("*") or one.filter.get(event_type)) is not None and admits(rule, attribute)
     ]
     assert names(Routes(callbacks), event_type, attribute) == expected
+
+
+TASK_14 = Links(exact=frozenset({("Task", 14)}))
+
+
+@pytest.mark.parametrize(
+    ("what", "links", "expected"),
+    [
+        ("project", Links(ids=frozenset({65})), True),
+        ("project", Links(ids=frozenset({66})), False),
+        ("project", Links(names=frozenset({"Other", "Demo"})), True),
+        ("project", Links(names=frozenset({"demo"})), False),
+        ("project", Links(), False),
+        ("user", Links(exact=frozenset({("HumanUser", 24)})), True),
+        ("user", Links(exact=frozenset({("ApiUser", 24)})), False),
+        ("entity", TASK_14, True),
+        ("entity", Links(types=frozenset({"Task"})), True),
+        ("entity", Links(types=frozenset({"Shot"}), ids=frozenset({15})), False),
+        ("entity", Links(ids=frozenset({14})), True),
+    ],
+)
+def test_links_decide_before_anything_is_recorded(what: str, links: Links, expected: bool) -> None:
+    assert means({what: links}, event(1)) is expected
+    assert len(Routes([callback(only={what: links})]).route(event(1))) == int(expected)
+
+
+def test_all_that_is_named_must_fit() -> None:
+    fits, other = Links(ids=frozenset({65})), Links(names=frozenset({"Nobody"}))
+    assert means({"project": fits}, event(1))
+    assert not means({"project": fits, "user": other}, event(1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"event_type": "Shotgun_Task_Retirement", "entity": None},
+        {"entity": None, "meta": '{"entity_type": "Task", "entity_id": 14}'},
+        {"meta": None},
+        {"meta": "no json"},
+    ],
+)
+def test_an_entity_is_known_without_its_link_and_without_meta(data: dict[str, Any]) -> None:
+    assert means({"entity": TASK_14}, event(1, **data))
+
+
+@pytest.mark.parametrize("what", ["project", "user", "entity"])
+def test_what_an_event_lacks_is_none_of_those_wanted(what: str) -> None:
+    bare = event(1, project=None, user=None, entity=None, meta=None)
+    assert not means({what: Links(ids=frozenset({65, 24, 14}), types=frozenset({"Task"}))}, bare)
+
+
+def script(name: str) -> dict[str, Any]:
+    return {"type": "ApiUser", "id": 9, "name": name}
+
+
+def written_by(plugin: str, script_name: str = "daemon", *, site: str = SITE, depth: int = 1) -> Event:
+    """An event that a callback of that plugin caused."""
+    return event(1, session_uuid=Signature(site, plugin, "react").mark(depth), user=script(script_name))
+
+
+@pytest.mark.parametrize(
+    ("cause", "gets_it"),
+    [
+        (event(1), True),
+        (event(1, user=script("daemon")), False),
+        (event(1, user=script("other")), True),
+        (event(1, user={"type": "HumanUser", "id": 9, "name": "daemon"}), True),
+        (event(1, session_uuid="b3c0ffee-0000-4000-8000-000000000000", user=script("daemon")), False),
+        (event(1, meta={"sudo_actual_user": script("daemon")}), False),
+        (event(1, meta={"sudo_actual_user": script("other")}), True),
+        (written_by("plugin"), False),
+        (written_by("plugin", "second script"), False),
+        (written_by("plugin", "a legacy plugin that handed the mark on"), True),
+        (written_by("another plugin"), True),
+        (written_by("plugin", site="another site"), True),
+    ],
+)
+def test_what_a_plugin_caused_itself_is_not_for_it(cause: Event, gets_it: bool) -> None:
+    here = [callback(ignore_own=True, script="daemon"), callback("other", "Never", script="second script")]
+    assert names_of(here, cause) == (["react"] if gets_it else [])
+    assert names_of([callback(script="daemon")], cause) == ["react"]
+
+
+def names_of(callbacks: list[Callback], cause: Event) -> list[str]:
+    return [one.callback.name for one in Routes(callbacks).route(cause)]

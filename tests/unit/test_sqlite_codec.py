@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from callsheet.ledgers import codec
-from callsheet.model import AttributeRule, PluginKey, RetryPolicy, Rule
+from callsheet.model import AttributeRule, Links, PluginKey, RetryPolicy, Rule
 from tests.support.events import callback
 
 KEY = PluginKey("studio", "plugin")
@@ -30,3 +30,9 @@ def test_the_same_callbacks_are_the_same_text() -> None:
     one = callback("react", attributes=("b", "a", "c"))
     other = callback("react", attributes=("c", "b", "a"))
     assert codec.encode([one]) == codec.encode([other])
+
+
+def test_filters_come_back_as_they_were() -> None:
+    only = {"entity": Links(frozenset({5}), types=frozenset({"Shot"}), exact=frozenset({("Task", 14)})), "user": Links()}
+    one = callback("react", only=only, ignore_own=True, script="daemon", fields=("code",))
+    assert codec.decode(KEY, codec.encode([one])) == (one,)

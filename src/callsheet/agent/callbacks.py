@@ -3,8 +3,10 @@
 import logging
 from typing import Any, Callable, Dict, Optional
 
-from callsheet.agent.api import Context, Rule
+from callsheet.agent.api import Rule
 from callsheet.agent.connection import Connection, PerThread
+from callsheet.agent.context import Context
+from callsheet.agent.marks import Signature, depth_of
 from callsheet.agent.matching import ANY, Filter, wanted
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
 
@@ -88,6 +90,9 @@ class LegacyCallback(Callback):
             "where": self._asks,
             "toolkit": False,
             "legacy": True,
+            "only": {},
+            "ignore_own": False,
+            "script": "",
         }
 
     def refusal(self, event: Event) -> Optional[str]:
@@ -128,10 +133,21 @@ class OnCallback(Callback):
     """Decorated with ``@on``."""
 
     def __init__(
-        self, name: str, ordinal: int, logger: logging.Logger, *, rule: Rule, connection: PerThread, plugin: str, site: str
+        self,
+        name: str,
+        ordinal: int,
+        logger: logging.Logger,
+        *,
+        rule: Rule,
+        connection: PerThread,
+        script: str,
+        plugin: str,
+        site: str,
     ) -> None:
         super().__init__(name, ordinal, logger)
         self._rule = rule
+        self._script = script
+        self._signature = Signature(site, plugin, name)
         self._connection = connection
         self._plugin = plugin
         self._site = site
@@ -139,7 +155,7 @@ class OnCallback(Callback):
         self.slots = rule.slots
 
     def describe(self) -> Description:
-        """The rule as the daemon needs it; ``where`` stands for all that is decided here."""
+        """The rule as the daemon needs it; of its conditions, ``where`` alone is decided here."""
         rule = self._rule
         names = rule.attributes
         matches = ANY if names is None or "*" in names else {"rule": "among", "values": sorted(set(names))}
@@ -154,18 +170,17 @@ class OnCallback(Callback):
             "timeout": rule.timeout,
             "slots": rule.slots,
             "fields": list(rule.fields),
-            "where": not (rule.where is None and rule.project is None and rule.user is None),
+            "where": rule.where is not None,
             "toolkit": rule.toolkit,
             "legacy": False,
+            "only": rule.only,
+            "ignore_own": rule.ignore_own,
+            "script": self._script,
         }
 
     def refusal(self, event: Event) -> Optional[str]:
-        """Asks project, user and ``where``."""
+        """Asks ``where``."""
         rule = self._rule
-        if rule.project is not None and not _is_one_of(event["project"], rule.project):
-            return f"its project is not {rule.project!r}"
-        if rule.user is not None and not _is_one_of(event["user"], rule.user):
-            return f"its user is not {rule.user!r}"
         if rule.where is not None and not rule.where(event):
             return "where= said no"
         return None
@@ -176,6 +191,7 @@ class OnCallback(Callback):
             raise NotImplementedError(
                 "toolkit=True is not served yet: Callsheet can't start this callback in its project's Toolkit."
             )
+        self._connection.mark(self._signature.mark(depth_of(event["session_uuid"]) + 1))
         context = Context(
             event,
             connect=self._connection.ready,
@@ -190,14 +206,3 @@ class OnCallback(Callback):
             self._rule.function(context)
         finally:
             self._connection.used()
-
-
-def _is_one_of(link: Any, which: Any) -> bool:
-    """Whether a link is the one meant by an id, a name or a link, or by one of several of these."""
-    if not isinstance(link, dict):
-        return False
-    if isinstance(which, dict):
-        return bool(which.get("id") == link.get("id") and which.get("type", link.get("type")) == link.get("type"))
-    if isinstance(which, (int, str)):
-        return which in (link.get("id"), link.get("name"))
-    return any(_is_one_of(link, one) for one in which)

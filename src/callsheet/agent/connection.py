@@ -51,6 +51,10 @@ class Connection:
             sg.close()
         return sg
 
+    def mark(self, session_uuid: str) -> None:
+        """Have all that is written from now on carry this session uuid."""
+        self._sg.set_session_uuid(session_uuid)
+
     def used(self) -> None:
         """Note that a delivery which may have used the connection has ended."""
         if getattr(self._sg, "_connection", None) is not None:
@@ -64,11 +68,21 @@ class PerThread:
         self._make = make
         self._mine = threading.local()
 
+    def mark(self, session_uuid: str) -> None:
+        """What the calling thread writes from now on carries this session uuid, also with a Shotgun object that it kept."""
+        self._mine.mark = session_uuid
+        held = getattr(self._mine, "connection", None)
+        if held is not None:
+            held.mark(session_uuid)
+
     def ready(self) -> Any:
         """The calling thread's Shotgun object."""
         held = getattr(self._mine, "connection", None)
         if held is None:
             held = self._mine.connection = Connection(self._make())
+            mark = getattr(self._mine, "mark", None)
+            if mark is not None:
+                held.mark(mark)
         return held.ready()
 
     def used(self) -> None:

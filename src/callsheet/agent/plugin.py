@@ -142,8 +142,16 @@ class Plugin:
         connection = PerThread(lambda: self._connect(rule.script))
         name = self._free_name(rule.function)
         logger = self._child_logger(rule.function)
+        script = rule.script[0] if rule.script else str(self._setup["script"])
         self.callbacks[name] = OnCallback(
-            name, len(self.callbacks), logger, rule=rule, connection=connection, plugin=self.name, site=self.site
+            name,
+            len(self.callbacks),
+            logger,
+            rule=rule,
+            connection=connection,
+            script=script,
+            plugin=self.name,
+            site=self.site,
         )
 
     def _connect(self, script: Any) -> Any:

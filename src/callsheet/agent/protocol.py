@@ -30,7 +30,9 @@ The worker says::
         itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
-         "where": bool, "toolkit": bool, "legacy": bool}; a null "retry" leaves it to the daemon's settings.
+         "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool,
+         "script": str}; a null "retry" leaves it to the daemon's settings. Links are {"ids": [int], "names": [str],
+         "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
 
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up", "started": float,

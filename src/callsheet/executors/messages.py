@@ -16,6 +16,7 @@ from callsheet.model import (
     CallbackKey,
     Delivery,
     Failure,
+    Links,
     Manifest,
     PluginFile,
     Report,
@@ -132,4 +133,7 @@ def _callback(said: Mapping[str, Any], setup: WorkerSetup, plugin: PluginFile) -
         where=said["where"],
         toolkit=said["toolkit"],
         legacy=said["legacy"],
+        only={what: Links.of(links) for what, links in said["only"].items()},
+        ignore_own=said["ignore_own"],
+        script=said["script"],
     )

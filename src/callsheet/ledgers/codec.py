@@ -11,10 +11,10 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from callsheet.model import AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
+from callsheet.model import AttributeRule, Callback, CallbackKey, Links, PluginKey, RetryPolicy, Rule
 
 _POLICY = frozenset(field.name for field in fields(RetryPolicy))
-_PLAIN = frozenset({"lane", "on_dead", "timeout", "slots", "where", "toolkit", "legacy"})
+_PLAIN = frozenset({"lane", "on_dead", "timeout", "slots", "where", "toolkit", "legacy", "ignore_own", "script"})
 
 
 def encode(callbacks: Sequence[Callback]) -> str:
@@ -40,6 +40,7 @@ def _to_json(callback: Callback) -> dict[str, Any]:
         "filter": rules,
         "retry": asdict(callback.retry),
         "fields": list(callback.fields),
+        "only": {what: links.plain() for what, links in callback.only.items()},
     }
 
 
@@ -54,5 +55,6 @@ def _from_json(plugin: PluginKey, item: Mapping[str, Any]) -> Callback:
         filter=rules,
         retry=RetryPolicy(**{name: value for name, value in item.get("retry", {}).items() if name in _POLICY}),
         fields=tuple(item.get("fields", ())),
+        only={what: Links.of(links) for what, links in item.get("only", {}).items()},
         **{name: value for name, value in item.items() if name in _PLAIN},
     )

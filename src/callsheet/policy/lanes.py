@@ -6,7 +6,6 @@ order, also relative to each other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,26 +26,9 @@ def key(lane: str, event: Event, callback: str) -> str:
 
 
 def _entity(event: Event) -> str:
-    """``Task:14``. From ``meta`` first: the ``entity`` link is null once the entity is retired, and meta stays."""
-    meta = _meta(event)
-    kind, number = meta.get("entity_type"), meta.get("entity_id")
-    if kind is None or number is None:
-        link = event.data.get("entity")
-        if not isinstance(link, Mapping):
-            return "entity:none"
-        kind, number = link.get("type"), link.get("id")
-    return f"{kind}:{number}"
-
-
-def _meta(event: Event) -> Mapping[str, Any]:
-    """The event's ``meta`` as a mapping; a site may send it as JSON text, or not at all."""
-    meta = event.data.get("meta")
-    if isinstance(meta, str):
-        try:
-            meta = json.loads(meta)
-        except ValueError:
-            return {}
-    return meta if isinstance(meta, Mapping) else {}
+    """``Task:14``, also of an entity that is retired by now."""
+    subject = event.subject
+    return "entity:none" if subject is None else f"{subject[0]}:{subject[1]}"
 
 
 def _link_id(link: Any) -> str:
@@ -55,7 +37,7 @@ def _link_id(link: Any) -> str:
 
 def _follow(event: Event, path: str) -> str:
     """The value at a dotted path into the event, as text; a step that leads nowhere gives ``none``."""
-    value: Any = {**event.data, "meta": _meta(event)}
+    value: Any = {**event.data, "meta": event.meta}
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     if isinstance(value, Mapping) and "id" in value:

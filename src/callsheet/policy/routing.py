@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from callsheet.model import EVERY_TYPE, AttributeRule, Callback, Event, NewDelivery, Rule
-from callsheet.policy import lanes
+from callsheet.model import EVERY_TYPE, AttributeRule, Callback, Event, Links, NewDelivery, PluginKey, Rule
+from callsheet.policy import cascades, lanes
 
 
 class Routes:
     """Callbacks indexed by event type. Callbacks keep the order in which they are given."""
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
+        """``callbacks``: all of each plugin that is among theirs."""
         self._callbacks = tuple(callbacks)
         self._wanted: dict[str, list[tuple[Callback, AttributeRule]]] = {}
         self._every: list[tuple[Callback, AttributeRule]] = []
+        self._signs: dict[PluginKey, str] = {}
+        self._scripts: dict[PluginKey, set[str]] = {}
         types = {name for callback in self._callbacks for name in callback.filter if EVERY_TYPE not in callback.filter}
         for callback in self._callbacks:
+            plugin = callback.key.plugin
+            self._signs[plugin] = self._signs.get(plugin) or cascades.sign(plugin)
+            self._scripts.setdefault(plugin, set()).add(callback.script)
             rule = callback.filter.get(EVERY_TYPE)
             if rule is not None:
                 self._every.append((callback, rule))
@@ -31,11 +37,18 @@ class Routes:
         if not candidates:
             return []
         attribute = event.data.get("attribute_name")
+        wanting = [callback for callback, rule in candidates if admits(rule, attribute) and means(callback.only, event)]
+        if any(callback.ignore_own for callback in wanting):
+            made = cascades.origin(event)
+            wanting = [callback for callback in wanting if not (callback.ignore_own and self._is_own(made, callback))]
         return [
             NewDelivery(callback.key, callback.ordinal, event, lanes.key(callback.lane, event, callback.key.name))
-            for callback, rule in candidates
-            if admits(rule, attribute)
+            for callback in wanting
         ]
+
+    def _is_own(self, made: cascades.Origin, callback: Callback) -> bool:
+        plugin = callback.key.plugin
+        return cascades.is_own(made, self._signs[plugin], callback.script, self._scripts[plugin])
 
 
 def admits(rule: AttributeRule, attribute: str | None) -> bool:
@@ -45,3 +58,17 @@ def admits(rule: AttributeRule, attribute: str | None) -> bool:
     if not attribute:
         return False
     return attribute in rule.values if rule.rule is Rule.AMONG else attribute in rule.text
+
+
+def means(only: Mapping[str, Links], event: Event) -> bool:
+    """Whether the event is of the projects, users and entities that ``only`` names (model.Callback.only)."""
+    for what, links in only.items():
+        if what == "entity":
+            found = event.subject
+            if found is None or not links.have(*found):
+                return False
+            continue
+        link = event.data.get(what)
+        if not isinstance(link, Mapping) or not links.have(link.get("type"), link.get("id"), link.get("name")):
+            return False
+    return True

@@ -1,0 +1,60 @@
+"""The options of ``on``, checked: what can't be meant is refused with the cure."""
+
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
+
+Names = Union[str, Iterable[str], None]
+
+_RETRY_FIELDS = ("attempts", "first", "factor", "longest", "jitter", "max_age", "crashes")
+
+
+def check_types(event_types: Tuple[Any, ...]) -> None:
+    """Raise TypeError unless these are event types, at least one."""
+    for one in event_types:
+        if not isinstance(one, str):
+            raise TypeError(
+                f'@on takes event types, not {one!r}: write @on("Shotgun_Task_Change") above the function, with parentheses.'
+            )
+    if not event_types:
+        raise TypeError('@on needs at least one event type: @on("Shotgun_Task_Change"), or @on("*") for every event.')
+
+
+def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: Any) -> None:
+    """Raise TypeError or ValueError for the first of these that can't be meant."""
+    if where is not None and not callable(where):
+        raise TypeError(f"where= is a function of the event, such as lambda event: event['entity'], not {where!r}.")
+    if on_dead not in ("continue", "hold"):
+        raise ValueError(f'on_dead={on_dead!r}: say "continue" or "hold".')
+    if not isinstance(slots, int) or slots < 1:
+        raise ValueError(f"slots={slots!r}: a whole number, 1 or more.")
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        raise ValueError(f"timeout={timeout!r}: seconds, more than 0; leave it out for no limit.")
+    if script is not None and not (isinstance(script, (tuple, list)) and [type(one) for one in script] == [str, str]):
+        raise TypeError(f"script= is a pair, the script user's name and its key, not {script!r}.")
+
+
+def texts(option: str, value: Names) -> Optional[Tuple[str, ...]]:
+    """One name or several as a tuple; None for None. Raises TypeError for anything else."""
+    if value is None:
+        return None
+    found = (value,) if isinstance(value, str) else tuple(value)
+    for text in found:
+        if not isinstance(text, str):
+            raise TypeError(f"{option}= takes a name or several, not {text!r}.")
+    return found
+
+
+def retry_policy(retry: Union[int, Mapping[str, Any], None]) -> Optional[Dict[str, Any]]:
+    """The fields of a retry policy that ``retry=`` names; None for None. Raises ValueError for one that is unknown or no number."""
+    if retry is None:
+        return None
+    policy = {"attempts": retry} if isinstance(retry, int) else dict(retry)
+    for name, value in policy.items():
+        if name not in _RETRY_FIELDS:
+            raise ValueError(f"retry={retry!r}: {name!r} is not one of {', '.join(_RETRY_FIELDS)}.")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+        if not number and not (name == "max_age" and value is None):
+            raise ValueError(f"retry={retry!r}: {name} is a number, 0 or more, not {value!r}.")
+    for name in ("attempts", "crashes"):
+        if name in policy and (not isinstance(policy[name], int) or policy[name] < 1):
+            raise ValueError(f"retry={retry!r}: {name} is a whole number, 1 or more; the first try counts.")
+    return policy
