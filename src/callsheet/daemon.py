@@ -200,6 +200,7 @@ def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
         config=legacy_sections(settings, site.name),
         python=settings.python,
         retry=settings.retry,
+        cascade=settings.cascade,
         deadline=settings.timeout,
         deadlines={name: plugin.timeout for name, plugin in settings.plugins.items() if plugin.timeout is not None},
     )

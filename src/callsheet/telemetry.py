@@ -51,6 +51,7 @@ SIGNALS: dict[str, str] = {
         "due, legacy"
     ),
     "delivery.failed": "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged",
+    "cascade.stopped": "site, plugin, callback, event_id, delivery_id, why: plugins answer each other's writes",
     "lane.held": "site, plugin, lane, event_id, callback, why",
     "lane.released": "site, plugin, count, why",
     "upkeep.pruned": "deliveries, events",

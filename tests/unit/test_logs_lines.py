@@ -301,6 +301,7 @@ def test_every_signal_is_told_or_left_out_for_a_reason() -> None:
         "plugin.record": "a record already",
         "plugin.output": "folded before it is told",
         "plugin.emails": "for the mail alone",
+        "cascade.stopped": "the delivery fails with that reason, and delivery.failed tells it",
         "delivery.settled": "one per callback that ran: the timing log's",
     }
 

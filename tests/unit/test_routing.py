@@ -123,12 +123,20 @@ def test_what_an_event_lacks_is_none_of_those_wanted(what: str) -> None:
 
 
 def script(name: str) -> dict[str, Any]:
-    return {"type": "ApiUser", "id": 9, "name": name}
+    """The link of a script user, as a site names it."""
+    return {"type": "ApiUser", "id": 9, "name": f"{name} 1.0"}
 
 
-def written_by(plugin: str, script_name: str = "daemon", *, site: str = SITE, depth: int = 1) -> Event:
+def test_a_script_user_is_known_by_the_name_of_its_script() -> None:
+    wanted = {"user": Links(names=frozenset({"daemon"}))}
+    assert means(wanted, event(1, user=script("daemon")))
+    assert not means(wanted, event(1, user=script("daemon of others")))
+    assert not means(wanted, event(1, user={"type": "HumanUser", "id": 3, "name": "daemon 1.0"}))
+
+
+def written_by(plugin: str, script_name: str = "daemon", *, site: str = SITE) -> Event:
     """An event that a callback of that plugin caused."""
-    return event(1, session_uuid=Signature(site, plugin, "react").mark(depth), user=script(script_name))
+    return event(1, session_uuid=Signature(site, plugin).mark(), user=script(script_name))
 
 
 @pytest.mark.parametrize(
@@ -137,13 +145,16 @@ def written_by(plugin: str, script_name: str = "daemon", *, site: str = SITE, de
         (event(1), True),
         (event(1, user=script("daemon")), False),
         (event(1, user=script("other")), True),
+        (event(1, user=script("daemon of others")), True),
+        (event(1, user={"type": "ApiUser", "id": 9, "name": "daemon"}), False),
         (event(1, user={"type": "HumanUser", "id": 9, "name": "daemon"}), True),
         (event(1, session_uuid="b3c0ffee-0000-4000-8000-000000000000", user=script("daemon")), False),
         (event(1, meta={"sudo_actual_user": script("daemon")}), False),
         (event(1, meta={"sudo_actual_user": script("other")}), True),
         (written_by("plugin"), False),
         (written_by("plugin", "second script"), False),
-        (written_by("plugin", "a legacy plugin that handed the mark on"), True),
+        (written_by("plugin", "daemon of a version"), False),
+        (written_by("plugin", "some legacy plugin that handed the mark on"), True),
         (written_by("another plugin"), True),
         (written_by("plugin", site="another site"), True),
     ],

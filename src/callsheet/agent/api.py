@@ -33,6 +33,10 @@ class GiveUp(Exception):  # noqa: N818 - as above
     """Raised by a callback for which trying again is of no use; the delivery ends as dead at once, with the reason."""
 
 
+class Cascade(GiveUp):
+    """An event that plugins caused by answering each other's writes, deeper than is sensible. Raised instead of the call."""
+
+
 class Rule(NamedTuple):
     """What ``on`` was told of one function."""
 

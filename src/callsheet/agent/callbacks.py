@@ -3,10 +3,10 @@
 import logging
 from typing import Any, Callable, Dict, Optional
 
-from callsheet.agent.api import Rule
+from callsheet.agent.api import Cascade, Rule
 from callsheet.agent.connection import Connection, PerThread
 from callsheet.agent.context import Context
-from callsheet.agent.marks import Signature, depth_of
+from callsheet.agent.marks import Signature, chain_of
 from callsheet.agent.matching import ANY, Filter, wanted
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
 
@@ -141,13 +141,15 @@ class OnCallback(Callback):
         rule: Rule,
         connection: PerThread,
         script: str,
+        cascade: int,
         plugin: str,
         site: str,
     ) -> None:
         super().__init__(name, ordinal, logger)
         self._rule = rule
         self._script = script
-        self._signature = Signature(site, plugin, name)
+        self._cascade = cascade
+        self._signature = Signature(site, plugin)
         self._connection = connection
         self._plugin = plugin
         self._site = site
@@ -186,12 +188,15 @@ class OnCallback(Callback):
         return None
 
     def call(self, event: Event, attempt: int, delivery_id: int) -> None:
-        """Call with a context."""
+        """Call with a context. What it writes is marked as this plugin's, and as one deeper in the chain than the event."""
         if self._rule.toolkit:
             raise NotImplementedError(
                 "toolkit=True is not served yet: Callsheet can't start this callback in its project's Toolkit."
             )
-        self._connection.mark(self._signature.mark(depth_of(event["session_uuid"]) + 1))
+        chain = chain_of(event["session_uuid"])
+        if chain.depth > self._cascade and self._signature.is_in(chain):
+            raise Cascade(f"{chain.depth} of plugins' writes stand behind one another, and {self._cascade} are allowed")
+        self._connection.mark(self._signature.mark(chain))
         context = Context(
             event,
             connect=self._connection.ready,

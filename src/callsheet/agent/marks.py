@@ -1,41 +1,62 @@
-"""The session uuid of what new-style callbacks write: it names the plugin, and says how deep in a chain of plugins' writes it is.
+"""The session uuid of what new-style callbacks write: who wrote it, and how deep in a chain of plugins' writes it stands.
 
 The site keeps the session uuid of a write in the event that this makes: so each event tells who caused it, and nobody has to
-remember.
-In hex digits, as a UUID of version 8 (whose digits are the maker's own)::
+remember. In hex digits, as a UUID of version 8 (whose digits are the maker's own)::
 
-    ca115ee7-DDpp-8ppp-8ppp-ppccccrrrrrr     D depth, p plugin, c callback, r random
+    ca115ee7-DDpp-8ppp-8ppp-ppcccccccxxx     D depth, p plugin, c the plugins of the chain, x random
 
-The daemon reads it as well (``callsheet.policy.cascades``).
+The plugins of the chain are a small Bloom filter: each sets two of 28 bits, so one that has not taken part is nearly always told
+from those that have. The daemon reads depth and plugin as well (``callsheet.policy.cascades``).
 """
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 MARK = "ca115ee7-"
 DEEPEST = 255
+_BITS = 28
+_PLUGINS = slice(26, 33)  # the c above
+
+
+class Chain(NamedTuple):
+    """How many plugins' writes stand behind one another up to an event, and whose they are, as bits."""
+
+    depth: int
+    plugins: int
+
+
+NOBODY = Chain(0, 0)
+"""The chain of an event that no plugin caused."""
 
 
 class Signature:
-    """Makes the marks of one callback."""
+    """Makes the marks of one plugin."""
 
-    def __init__(self, site: str, plugin: str, callback: str) -> None:
-        digits = hashlib.sha256(f"{site}\n{plugin}".encode()).hexdigest()
-        mine = hashlib.sha256(callback.encode()).hexdigest()[:4]
+    def __init__(self, site: str, plugin: str) -> None:
+        digest = hashlib.sha256(f"{site}\n{plugin}".encode())
+        digits = digest.hexdigest()
         self._before = digits[:2]
-        self._behind = f"-8{digits[2:5]}-8{digits[5:8]}-{digits[8:10]}{mine}"
+        self._behind = f"-8{digits[2:5]}-8{digits[5:8]}-{digits[8:10]}"
+        first = digest.digest()[5] % _BITS
+        second = (first + 1 + digest.digest()[6] % (_BITS - 1)) % _BITS
+        self._bits = 1 << first | 1 << second
 
-    def mark(self, depth: int) -> str:
-        """A session uuid for writes of that depth: 1 for the answer to an event that no plugin caused."""
-        return f"{MARK}{min(depth, DEEPEST):02x}{self._before}{self._behind}{os.urandom(3).hex()}"
+    def mark(self, chain: Chain = NOBODY) -> str:
+        """A session uuid for what is written in answer to an event of that chain."""
+        depth, plugins = min(chain.depth + 1, DEEPEST), chain.plugins | self._bits
+        return f"{MARK}{depth:02x}{self._before}{self._behind}{plugins:07x}{os.urandom(2).hex()[:3]}"
+
+    def is_in(self, chain: Chain) -> bool:
+        """Whether the plugin has written in that chain; in rare cases also where it has not."""
+        return chain.plugins & self._bits == self._bits
 
 
-def depth_of(session_uuid: Any) -> int:
-    """How many plugins' writes stand behind one another up to that event; 0 for an event that no plugin caused."""
+def chain_of(session_uuid: Any) -> Chain:
+    """The chain that an event with that session uuid stands in."""
     if not isinstance(session_uuid, str) or not session_uuid.startswith(MARK):
-        return 0
+        return NOBODY
     try:
-        return int(session_uuid[len(MARK) : len(MARK) + 2], 16)
+        return Chain(int(session_uuid[len(MARK) : len(MARK) + 2], 16), int(session_uuid[_PLUGINS], 16))
     except ValueError:
-        return 0
+        return NOBODY

@@ -150,6 +150,7 @@ class Plugin:
             rule=rule,
             connection=connection,
             script=script,
+            cascade=int(self._setup["cascade"]),
             plugin=self.name,
             site=self.site,
         )

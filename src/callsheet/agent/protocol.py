@@ -6,8 +6,9 @@ the message. Times are seconds since the epoch, durations are seconds; what cros
 The daemon says::
 
     {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
-     "use_session_uuid": bool, "argv0": str, "level": int, "config": {section: {option: value}}}
+     "use_session_uuid": bool, "argv0": str, "level": int, "cascade": int, "config": {section: {option: value}}}
         Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script.
+        "cascade": how deep in a chain of writes that it had a part in an event may be that a callback of ``on`` is called for.
 
     {"is": "load", "plugin": str, "path": str}
         Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.

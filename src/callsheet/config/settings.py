@@ -142,3 +142,5 @@ class Settings:
     """How many workers there are for plugins of no group; None: one each."""
     memory: int | None = None
     """Bytes past which a worker is replaced; None: no limit."""
+    cascade: int = 8
+    """How many plugins' writes may stand behind one another before an event is taken for one of plugins that answer each other."""

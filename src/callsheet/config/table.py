@@ -138,6 +138,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("crew", "memory", Size(32 * 2**20),
             "A worker that has grown past this is replaced after what it runs; past twice as much it is killed.",
             '"1GB"', conf=("callsheet", "worker_memory")),
+    Setting("crew", "cascade", Number(1, 200),
+            "How many plugins' writes may stand behind one another. What comes after that of a plugin that had a part in it "
+            "already is dead: these plugins would answer each other's writes for ever.", "8",
+            conf=("callsheet", "cascade")),
     Setting("plugins.*", "group", Text("a name"),
             "Plugins of the same group share one worker, and so their modules, environment and working directory.", '"lighting"'),
     Setting("plugins.*", "timeout", Duration(0.1, 30 * DAY), "How long callbacks of the plugin NAME may run.", '"10m"'),

@@ -33,6 +33,8 @@ class WorkerSetup:
     """Set in the workers' environment, in addition to the daemon's."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For callbacks that name no policy; one that names a part of it takes the rest from here."""
+    cascade: int = 8
+    """How many plugins' writes may stand behind one another before a plugin that had a part in them is not called any more."""
     deadline: float | None = None
     """Seconds that a call may take where neither the callback nor ``deadlines`` says otherwise; None: as long as it likes."""
     deadlines: Mapping[str, float] = field(default_factory=dict)

@@ -43,6 +43,7 @@ def setup_message(setup: WorkerSetup) -> protocol.Message:
         "use_session_uuid": setup.use_session_uuid,
         "argv0": setup.argv0,
         "level": setup.level,
+        "cascade": setup.cascade,
         "config": {name: dict(values) for name, values in setup.config.items()},
     }
 

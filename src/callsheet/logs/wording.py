@@ -23,7 +23,7 @@ CALLBACK = "callback"
 """As a Line's logger: ``plugin.<name>.<callback>``, in the plugin's file."""
 
 
-_ASKED_FOR = ("Retry", "GiveUp")
+_ASKED_FOR = ("Retry", "GiveUp", "Cascade")
 """Exceptions by which a callback says what it wants: where they were raised is of no interest."""
 
 

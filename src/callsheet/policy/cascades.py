@@ -7,13 +7,20 @@ and says how deep in a chain of such writes it is; so each event tells by itself
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from callsheet.model import Event, PluginKey
+from callsheet.model import Event, Failure, PluginKey
+
+KIND = "Cascade"
+"""The kind of a failure by which a worker says that it did not call: the event is too deep in a chain (``callsheet.agent.api``)."""
 
 MARK = "ca115ee7-"
-"""How these session uuids begin. Then two digits of depth, and twelve, in groups, of the plugin."""
+"""How these session uuids begin. Then come two digits of depth, and ten, in groups, of the plugin."""
+
+_VERSION = re.compile(r" v?[0-9][\w.-]*$")
 
 
 class Mark(NamedTuple):
@@ -24,7 +31,7 @@ class Mark(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Who made an event: the name of the script user (None: not a script), and the mark (None: none of ours)."""
+    """Who made an event: the script user as the site names it (None: not a script), and the mark (None: none of ours)."""
 
     script: str | None
     mark: Mark | None
@@ -53,12 +60,33 @@ def origin(event: Event) -> Origin:
     return Origin(script, read(event.data.get("session_uuid")))
 
 
-def is_own(made: Origin, plugin: str, script: str, scripts: Container[str]) -> bool:
+def without_version(name: str) -> str:
+    """``event_daemon`` of ``event_daemon 1.0``, which is how a site names a script user."""
+    return _VERSION.sub("", name)
+
+
+def is_own(made: Origin, plugin: str, script: str, scripts: Iterable[str]) -> bool:
     """Whether the event was caused by the plugin with that ``sign`` itself, or by the script user that its callback writes as.
 
     ``scripts``: of all callbacks of the plugin. Another plugin with the same script is not meant: its writes have their own mark.
     A legacy plugin may hand our mark on (``use_session_uuid``); then the script tells that the write is not ours.
     """
     if made.mark is None:
-        return made.script is not None and made.script == script
-    return made.mark.plugin == plugin and (made.script is None or made.script in scripts)
+        return made.script is not None and script in (made.script, without_version(made.script))
+    if made.mark.plugin != plugin:
+        return False
+    return made.script is None or any(f"{made.script} ".startswith(f"{one} ") for one in scripts)
+
+
+def explain(failure: Failure, session_uuid: Any, plugin: PluginKey, plugins: Iterable[PluginKey]) -> Failure:
+    """The failure of a delivery that was too deep, with the names of those who answer each other, and what to do.
+
+    ``plugins``: those among which the one is looked for that caused the event.
+    """
+    mark = read(session_uuid)
+    writer = next((one.name for one in plugins if mark is not None and sign(one) == mark.plugin), "a plugin that is gone")
+    text = (
+        f"plugins that answer each other's writes: {writer}, then {plugin.name}; {failure.text}. Have one of them leave out what "
+        "the other writes (user=, where=), or let it write only what differs; `cascade` in [crew] says how deep they may go."
+    )
+    return replace(failure, text=text, traceback="")

@@ -69,6 +69,12 @@ def means(only: Mapping[str, Links], event: Event) -> bool:
                 return False
             continue
         link = event.data.get(what)
-        if not isinstance(link, Mapping) or not links.have(link.get("type"), link.get("id"), link.get("name")):
+        if not isinstance(link, Mapping) or not _is_one_of(links, link.get("type"), link.get("id"), link.get("name")):
             return False
     return True
+
+
+def _is_one_of(links: Links, kind: str | None, number: int | None, name: str | None) -> bool:
+    if links.have(kind, number, name):
+        return True
+    return kind == "ApiUser" and name is not None and cascades.without_version(name) in links.names

@@ -7,11 +7,25 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from callsheet import telemetry
 from callsheet.errors import StateError
-from callsheet.model import Callback, Delivery, Manifest, OnDead, Outcome, Report, RetryPolicy, Run, RunEnded, State, Verdict
-from callsheet.policy import retries
+from callsheet.model import (
+    Callback,
+    Delivery,
+    Manifest,
+    OnDead,
+    Outcome,
+    PluginKey,
+    Report,
+    RetryPolicy,
+    Run,
+    RunEnded,
+    State,
+    Verdict,
+)
+from callsheet.policy import cascades, retries
 from callsheet.ports import Executor, Ledger, Message
 from callsheet.services.roster import Roster
 from callsheet.services.service import Service
@@ -123,6 +137,8 @@ class Dispatch(Service):
 
     def _decide(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
         callback = self._roster.callback(delivery.callback)
+        if report.failure is not None and report.failure.kind == cascades.KIND:
+            report = self._explain(run, delivery, report)
         policy: RetryPolicy = callback.retry if callback else RetryPolicy()
         on_dead: OnDead = callback.on_dead if callback else "continue"
         outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance())
@@ -153,6 +169,22 @@ class Dispatch(Service):
         if outcome.state is State.HELD:
             why = report.failure.text if report.failure else report.verdict.value
             telemetry.emit("lane.held", **facts, lane=run.lane, why=why)
+
+    def _explain(self, run: Run, delivery: Delivery, report: Report) -> Report:
+        """Name those who answer each other's writes."""
+        assert report.failure is not None
+        plugins = [PluginKey(run.plugin.site, name) for name in self._roster.ready(run.plugin.site).callbacks]
+        failure = cascades.explain(report.failure, json.loads(delivery.payload).get("session_uuid"), run.plugin, plugins)
+        telemetry.emit(
+            "cascade.stopped",
+            site=run.plugin.site,
+            plugin=run.plugin.name,
+            callback=delivery.callback.name,
+            event_id=delivery.event_id,
+            delivery_id=delivery.id,
+            why=failure.text,
+        )
+        return replace(report, failure=failure)
 
     def _due_to_settle(self) -> bool:
         if self._pending_since is None:
