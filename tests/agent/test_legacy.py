@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from callsheet.executors.local import LocalExecutor
-from callsheet.model import Rule, Verdict
+from callsheet.filters import Rule
+from callsheet.model import Verdict
 from callsheet.sandbox import Sandbox
 from callsheet.telemetry import Recorder
 from tests.agent.stage import SITE, Stage, legacy, setup

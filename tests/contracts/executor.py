@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from callsheet import telemetry
-from callsheet.model import Links, PluginFile, PluginKey, Rule, RunEnded, Verdict
+from callsheet.filters import Links, Rule
+from callsheet.model import PluginFile, PluginKey, RunEnded, Verdict
 from callsheet.ports import Executor
 from tests.agent.stage import SITE, Stage, key, legacy
 

@@ -14,9 +14,9 @@ import pytest
 
 from callsheet.cli import main
 from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth, WorkerRow
+from callsheet.filters import AttributeRule, Rule
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.model import (
-    AttributeRule,
     Callback,
     CallbackKey,
     Event,
@@ -29,7 +29,6 @@ from callsheet.model import (
     PluginKey,
     PluginState,
     RetryPolicy,
-    Rule,
     State,
 )
 

@@ -14,7 +14,8 @@ from callsheet.cli import main
 from callsheet.config.settings import Secret
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
-from callsheet.model import CallbackKey, Delivery, Event, Manifest, PluginFile, PluginKey, Report, Rule, Run, Verdict
+from callsheet.filters import Rule
+from callsheet.model import CallbackKey, Delivery, Event, Manifest, PluginFile, PluginKey, Report, Run, Verdict
 
 EVENT = {
     "type": "EventLogEntry",

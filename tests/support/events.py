@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callsheet.model import EVERY_TYPE, AttributeRule, Callback, CallbackKey, Event, PluginKey, RetryPolicy, Rule
+from callsheet.filters import EVERY_TYPE, AttributeRule, Rule
+from callsheet.model import Callback, CallbackKey, Event, PluginKey, RetryPolicy
 
 SITE = "studio"
 CREATED_AT = "2026-11-22T03:40:10Z"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from callsheet.cli import words
 from callsheet.cli.tables import table
 from callsheet.desk import PluginRecord
-from callsheet.model import AttributeRule, Gap, PluginKey, PluginState, Rule
+from callsheet.filters import AttributeRule, Rule
+from callsheet.model import Gap, PluginKey, PluginState
 
 NOW = 1_700_000_000.0
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callsheet.agent.marks import Signature
-from callsheet.model import AttributeRule, Callback, CallbackKey, Event, Links, PluginKey, Rule
+from callsheet.filters import AttributeRule, Links, Rule
+from callsheet.model import Callback, CallbackKey, Event, PluginKey
 from callsheet.policy.routing import Routes, admits, means
 from tests.support.events import SITE, callback, event
 

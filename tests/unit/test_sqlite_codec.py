@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from callsheet.filters import AttributeRule, Links, Rule
 from callsheet.ledgers import codec
-from callsheet.model import AttributeRule, Links, PluginKey, RetryPolicy, Rule
+from callsheet.model import PluginKey, RetryPolicy
 from tests.support.events import callback
 
 KEY = PluginKey("studio", "plugin")

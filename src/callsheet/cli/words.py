@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from callsheet.desk import PluginRecord
-from callsheet.model import EVERY_TYPE, AttributeRule, Filter, Gap, PluginState, Rule
+from callsheet.filters import EVERY_TYPE, AttributeRule, Filter, Rule
+from callsheet.model import Gap, PluginState
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _FRAME = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)

@@ -10,20 +10,8 @@ from typing import Any
 from callsheet.agent import protocol
 from callsheet.errors import ProtocolError
 from callsheet.executors.access import WorkerSetup
-from callsheet.model import (
-    AttributeRule,
-    Callback,
-    CallbackKey,
-    Delivery,
-    Failure,
-    Links,
-    Manifest,
-    PluginFile,
-    Report,
-    Rule,
-    Run,
-    Verdict,
-)
+from callsheet.filters import AttributeRule, Links, Rule
+from callsheet.model import Callback, CallbackKey, Delivery, Failure, Manifest, PluginFile, Report, Run, Verdict
 
 STOP = protocol.encode({"is": "stop"})
 

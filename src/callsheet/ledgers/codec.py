@@ -11,7 +11,8 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from callsheet.model import AttributeRule, Callback, CallbackKey, Links, PluginKey, RetryPolicy, Rule
+from callsheet.filters import AttributeRule, Links, Rule
+from callsheet.model import Callback, CallbackKey, PluginKey, RetryPolicy
 
 _POLICY = frozenset(field.name for field in fields(RetryPolicy))
 _PLAIN = frozenset({"lane", "on_dead", "timeout", "slots", "where", "toolkit", "legacy", "ignore_own", "script"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from callsheet.model import EVERY_TYPE, AttributeRule, Callback, Event, Links, NewDelivery, PluginKey, Rule
+from callsheet.filters import EVERY_TYPE, AttributeRule, Links, Rule
+from callsheet.model import Callback, Event, NewDelivery, PluginKey
 from callsheet.policy import cascades, lanes
 
 
