@@ -29,3 +29,22 @@ class SiteRefusedError(SiteError):
 
 class ProtocolError(CallsheetError):
     """A worker and the daemon do not understand each other."""
+
+
+class ToolkitError(CallsheetError):
+    """A project's Toolkit can't be had. Its text names the project, the configuration, the file or folder, and the cure.
+
+    ``kind``: one word for the sort of trouble. ``passing``: it may go away by itself, as a share that isn't mounted. ``file``: what
+    to look at, where that is a file or a folder. ``traceback``: of the process that met it, if that was another one.
+    """
+
+    def __init__(
+        self, kind: str, problem: str, cure: str, *, passing: bool = False, file: str | None = None, traceback: str = ""
+    ) -> None:
+        super().__init__(f"{problem} {cure}")
+        self.kind = kind
+        self.problem = problem
+        self.cure = cure
+        self.passing = passing
+        self.file = file
+        self.traceback = traceback

@@ -9,7 +9,8 @@ import pytest
 
 from callsheet.errors import SiteError
 from callsheet.sandbox import Sandbox
-from callsheet.site.event_log import IDLE, SiteEventLog
+from callsheet.site.client import IDLE
+from callsheet.site.event_log import SiteEventLog
 
 SITE = "studio"
 
@@ -29,7 +30,7 @@ def log(sandbox: Sandbox) -> Iterator[SiteEventLog]:
 
 def rest(log: SiteEventLog) -> None:
     """As if the last request had been long ago."""
-    log._used_at = time.monotonic() - 10 * IDLE
+    log._client._used_at = time.monotonic() - 10 * IDLE
 
 
 def test_an_idle_connection_that_was_dropped_is_survived_silently(sandbox: Sandbox, log: SiteEventLog) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
 import shotgun_api3
 
 from callsheet.sandbox import Sandbox
@@ -107,6 +108,17 @@ class PickEnvironment(Hook):
         return "shot" if context.entity and context.entity["type"] == "Shot" else "project"
 """
 MISSING = "name checkouts of tk-core in CALLSHEET_TK_CORES"
+
+
+def every_core() -> list[Any]:
+    """Parameters for a test that is to run with each core: ours, and the real ones; without any, one skipped test that says so."""
+    absent = pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="tk-core")
+    return [OLD, NEW, *(REAL or (absent,))]
+
+
+def name_of(core: Core | None) -> str:
+    """What a test with that core is called."""
+    return core.name if core else "tk-core"
 
 
 def core_of(name: str) -> Core:

@@ -111,6 +111,46 @@ class PluginSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolkitPin:
+    """What the configuration says of one project's Toolkit, over what the site says."""
+
+    config: str | None = None
+    """The folder of its centralized configuration."""
+    configuration: str | None = None
+    """Name, or id, of its PipelineConfiguration on the site."""
+    descriptor: str | None = None
+    """Where its distributed configuration comes from, without asking the site."""
+    python: str | None = None
+    engine: str | None = None
+    apps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolkitSettings:
+    """How projects get their Toolkit. Without any of it, centralized configurations that the site names are found all the same."""
+
+    configs: str = "/mnt/sgtk/configs"
+    """The folder of centralized configurations: ``<configs>/<project>``."""
+    studio: str | None = None
+    """Root of the core for centralized configurations that say nothing of theirs. None: such a configuration is an error."""
+    starter: str | None = None
+    """The core, by itself and not in a configuration, that distributed configurations are prepared with."""
+    plugin_id: str = "basic.callsheet"
+    """Whom a PipelineConfiguration's plugin ids must let in, for distributed ones."""
+    engine: str = "tk-shell"
+    apps: tuple[str, ...] = ()
+    """Apps without which a session is not used."""
+    python: str | None = None
+    """The interpreter of sessions whose configuration names none. None: that of the workers."""
+    projects: dict[str, ToolkitPin] = field(default_factory=dict)
+    """Pins by the project's id, name or folder."""
+
+    def pin(self, *names: str) -> ToolkitPin:
+        """What is said of the project of these names; nothing, if nothing is."""
+        return next((self.projects[one] for one in names if one in self.projects), ToolkitPin())
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration."""
 

@@ -1,0 +1,1 @@
+"""Runtimes: from a project to the configuration, core and interpreter that its Toolkit has. Nothing here imports ``sgtk``."""

@@ -1,0 +1,105 @@
+"""From a project to its runtime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from callsheet.config.settings import ToolkitPin, ToolkitSettings
+from callsheet.errors import ToolkitError
+from callsheet.executors.runtimes import centralized, interpreters, trouble
+from callsheet.executors.runtimes.choosing import Choice, choose
+from callsheet.executors.runtimes.runtime import Runtime
+from callsheet.projects import Project, SiteConfiguration
+
+
+def resolve(project: Project, known: Sequence[SiteConfiguration], settings: ToolkitSettings, *, worker_python: str) -> Runtime:
+    """The project's runtime. ``known``: what the site has for it. Raises ToolkitError, of kind "no-toolkit" if it has none."""
+    pin = settings.pin(str(project.id), project.name, project.folder)
+    choice = choose(project, pin, known, settings.plugin_id) or _by_folder(project, settings)
+    if choice.path is None:
+        return _distributed(project, choice, pin, settings, worker_python)
+    found = centralized.read(project, choice.path, named_in=choice.said_by, studio=settings.studio)
+    python = interpreters.choose(
+        [
+            (pin.python, "the configuration of Callsheet"),
+            (found.python, "the core's interpreter file"),
+            (settings.python, "toolkit.python"),
+            (worker_python, "the workers' Python"),
+        ]
+    )
+    _fits(project, choice.path, found, python)
+    return Runtime(
+        project,
+        found.kind,
+        choice.name,
+        pin.engine or settings.engine,
+        settings.apps if pin.apps is None else pin.apps,
+        config=choice.path,
+        core=found.core,
+        version=found.version,
+        python=python.path,
+        python_pinned=pin.python is not None,
+        configuration=choice.configuration,
+        watched=found.watched,
+    )
+
+
+def _by_folder(project: Project, settings: ToolkitSettings) -> Choice:
+    path = os.path.join(os.path.expanduser(os.path.expandvars(settings.configs)), project.folder)
+    if os.path.isdir(os.path.join(path, "config")):
+        return Choice(path, "toolkit.configs", path=path)
+    raise _no_toolkit(project, settings.configs, path)
+
+
+def _no_toolkit(project: Project, configs: str, path: str) -> ToolkitError:
+    unmounted = not os.path.isdir(configs)
+    seen = f"{configs} is not there" if unmounted else f"there is no {path}"
+    return trouble.error(
+        "no-toolkit",
+        project,
+        "none",
+        f"it has no Toolkit: the site shows no PipelineConfiguration for it, and {seen}.",
+        "Set one up, or pin one in the configuration of Callsheet; or leave projects without Toolkit out with project=.",
+    )
+
+
+def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: ToolkitSettings, worker_python: str) -> Runtime:
+    if settings.starter is None:
+        raise trouble.error(
+            "no-starter",
+            project,
+            choice.name,
+            "it is distributed, and there is no core to prepare it with.",
+            "Set toolkit.starter to a Toolkit core that stands alone, the newest that there is.",
+        )
+    python = interpreters.choose(
+        [
+            (pin.python, "the configuration of Callsheet"),
+            (settings.python, "toolkit.python"),
+            (worker_python, "the workers' Python"),
+        ]
+    )
+    return Runtime(
+        project,
+        "distributed",
+        choice.name,
+        pin.engine or settings.engine,
+        settings.apps if pin.apps is None else pin.apps,
+        python=python.path,
+        python_pinned=pin.python is not None,
+        configuration=choice.configuration,
+        base=choice.base,
+    )
+
+
+def _fits(project: Project, place: str, found: centralized.Centralized, python: interpreters.Interpreter) -> None:
+    if found.minimum_python is not None and python.version < interpreters.numbers(found.minimum_python):
+        raise trouble.error(
+            "python-too-old",
+            project,
+            place,
+            f"its core {found.version} needs Python {found.minimum_python}, and {python.said_by} is {python.path}, a "
+            f"{'.'.join(map(str, python.version))}.",
+            "Name a newer Python in the core's interpreter file, or for this project in the configuration of Callsheet.",
+        )

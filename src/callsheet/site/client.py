@@ -1,0 +1,90 @@
+"""The vendor's client as all of this package uses it: answers as the site sent them, and trouble as SiteError."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from ssl import SSLError
+from typing import TypeVar
+from xmlrpc.client import ProtocolError, ResponseError
+
+from shotgun_api3.lib.httplib2 import HttpLib2Error
+from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
+
+from callsheet.errors import SiteError, SiteRefusedError
+
+IDLE = 2.0
+"""Seconds without a request after which a failed one is tried once more: whoever is between us and the site may have dropped
+the idle connection, and the client says so only by failing (python-api since 3.8.5)."""
+
+_NETWORK = (OSError, HTTPException, HttpLib2Error, ProtocolError, ResponseError)
+"""What the client lets through when the site can't be reached."""
+
+_DROPPED = (ConnectionError, HTTPException, SSLError, HttpLib2Error)
+"""Those of them that a dropped connection may show as. Not silence: asking again would double the time until it is told."""
+
+_NONSENSE = (ValueError, AttributeError, TypeError, KeyError, IndexError, ShotgunError)
+"""What it stumbles over when the answer isn't the API's: a page of HTML, JSON that is none, a server without a version number."""
+
+T = TypeVar("T")
+
+
+class _PlainShotgun(Shotgun):
+    """The vendor's client, but times stay as sent: the ledger keeps events as the site wrote them, and workers convert them."""
+
+    # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence, after 502 and 504.
+    MAX_ATTEMPTS = 1
+
+    def _transform_inbound(self, data: T) -> T:
+        return data
+
+
+class SiteClient:
+    """One connection to a site. Not for several threads at once."""
+
+    def __init__(self, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
+        self._url = url
+        self._client = _PlainShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
+        self._client.config.timeout_secs = timeout
+        self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
+        self._used_at = time.monotonic()
+
+    def ask(self, question: Callable[[Shotgun], T]) -> T:
+        """What the question makes of the client. Raises SiteError, and SiteRefusedError when the site says no."""
+        idle = time.monotonic() - self._used_at > IDLE
+        try:
+            try:
+                return question(self._client)
+            except _DROPPED:
+                if not idle:
+                    raise
+                self._client.close()
+                return question(self._client)
+        except AuthenticationFault as error:
+            raise SiteRefusedError(f"{self._url} refuses the script's name or key: {error}") from error
+        except Fault as error:
+            raise SiteError(f"{self._url} answered with a fault: {error}") from error
+        except _NETWORK as error:
+            self._client.close()
+            raise SiteError(f"{self._url}: {_in_words(error)}") from error
+        except _NONSENSE as error:
+            self._client.close()
+            raise SiteError(
+                f"{self._url} gave an answer that isn't the API's ({_in_words(error)}). If this stays, see what stands between "
+                "this machine and the site: a login page, a proxy, another server at that address."
+            ) from error
+        finally:
+            self._used_at = time.monotonic()
+
+    def close(self) -> None:
+        """Drop the connection; the next question opens another."""
+        self._client.close()
+
+
+def _in_words(error: Exception) -> str:
+    """One line that says what went wrong, whatever the layer that raised."""
+    if isinstance(error, ProtocolError):
+        return f"HTTP {error.errcode} {error.errmsg}"
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:300]}"

@@ -1,0 +1,197 @@
+"""Distributed configurations: prepared by a process of their own, then opened like any other."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callsheet.agent.toolkit.environment import environment
+from callsheet.config.settings import ToolkitPin, ToolkitSettings
+from callsheet.errors import ToolkitError
+from callsheet.executors import archive
+from callsheet.executors.runtimes.preparing import Preparer
+from callsheet.executors.runtimes.resolving import resolve
+from callsheet.executors.runtimes.runtime import Runtime
+from callsheet.projects import Project
+from callsheet.sandbox import Sandbox
+from callsheet.sandbox.show import LIGHTHOUSE
+from callsheet.site.configurations import SiteConfigurations
+from tests.support.insider import Insider
+from tests.support.toolkits import NEW, OLD, Core, Installation, every_core, name_of
+
+SHOW = Project(LIGHTHOUSE.id, "Lighthouse", "lighthouse")
+OPEN = """
+from callsheet.agent.toolkit.prologue import open_toolkit
+toolkit = open_toolkit(told)
+say(dict(toolkit.facts(), project=toolkit.context_for().project["name"]))
+toolkit.destroy()
+"""
+
+
+class House:
+    """An installation with what prepares need."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.installation = Installation(folder, sandbox)
+
+    def runtime(self, **settings: Any) -> Runtime:
+        site = SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
+        known = site.configurations(SHOW.id)
+        site.close()
+        return resolve(SHOW, known, ToolkitSettings(starter="/told/to/the/preparer", **settings), worker_python=sys.executable)
+
+    def preparer(self, core: Core, **more: Any) -> Preparer:
+        place = archive.build(self.folder / "state")
+        starter = self.installation.folder / "starter" / core.name
+        python = str(starter / "python" if starter.exists() else self.installation.starter(core))
+        told = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "timeout": 20.0, **more}
+        return Preparer(place, self.folder / "state" / "locks", python, "basic.callsheet", **told)
+
+    def at(self, name: str = "home") -> dict[str, Any]:
+        home = str(self.folder / name)
+        return {
+            "home": home,
+            "environ": environment(os.environ, home=home, bundle_cache=str(self.folder / "bundles-cache"), app_store=False),
+        }
+
+    def open(self, runtime: Runtime, name: str = "home") -> Any:
+        access: dict[str, Any] = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "proxy": None}
+        told = replace(runtime, apps=("tk-multi-mini",)).opening(home=str(self.folder / name), **access)
+        return Insider.in_folder(self.folder).ask(OPEN, told)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with Sandbox() as sandbox:
+        yield House(tmp_path, sandbox)
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_a_prepared_configuration_is_opened_with_the_core_that_it_asks_for(core: Core, house: House) -> None:
+    source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
+
+    found = house.preparer(core).prepare(house.runtime(), **house.at())
+
+    assert found.version == core.version
+    assert found.descriptor is not None
+    assert found.descriptor["path"] == str(source)
+    opened = house.open(found)
+    assert (opened["version"], opened["config"], opened["project"]) == (core.version, found.config, "Lighthouse")
+    assert opened["descriptor"] == found.descriptor
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_what_would_be_prepared_can_be_asked_for(core: Core, house: House) -> None:
+    source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
+
+    found = house.preparer(core).descriptor(house.runtime(), **house.at())
+
+    assert (found["type"], found["path"]) == ("path", str(source))
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_the_primary_is_prepared_though_a_sandbox_would_win(core: Core, house: House) -> None:
+    source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
+    house.installation.distributed(LIGHTHOUSE.id, core, name="sandbox", pc="Dev")
+
+    found = house.preparer(core).prepare(house.runtime(), **house.at())
+
+    assert found.descriptor is not None
+    assert found.descriptor["path"] == str(source)
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_one_that_the_configuration_of_callsheet_names_needs_none_on_the_site(core: Core, house: House) -> None:
+    _, descriptor = house.installation.distributed(LIGHTHOUSE.id, core, plugin_ids="nobody.*")
+
+    found = house.preparer(core).prepare(house.runtime(projects={"97": ToolkitPin(descriptor=descriptor)}), **house.at())
+
+    assert house.open(found)["version"] == core.version
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_several_at_once_wait_for_each_other(core: Core, house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, core)
+    runtime, preparer = house.runtime(), house.preparer(core)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda name: preparer.prepare(runtime, **house.at(name)), ["a", "b", "c", "d"]))
+
+    assert [one.version for one in found] == [core.version] * 4
+    assert len({one.config for one in found}) == 4
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_a_configuration_that_is_not_where_its_descriptor_says(core: Core, house: House) -> None:
+    source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
+    source.rename(source.with_name("moved"))
+
+    met = refused(lambda: house.preparer(core).prepare(house.runtime(), **house.at()))
+
+    assert not met.passing
+    assert str(source) in str(met)
+    assert "project Lighthouse (id 97)" in str(met)
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_a_script_that_the_site_refuses(core: Core, house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, core)
+
+    met = refused(lambda: house.preparer(core, key="not the key").prepare(house.runtime(), **house.at()))
+
+    assert (met.kind, met.passing) == ("script-user", False)
+    assert "not the key" not in str(met) + met.traceback
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_no_network_is_passing_trouble(core: Core, house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, core)
+
+    met = refused(lambda: house.preparer(core, host="http://127.0.0.1:9").prepare(house.runtime(), **house.at()))
+
+    assert (met.kind, met.passing) == ("network", True)
+
+
+def test_a_starter_that_is_no_core(house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, NEW)
+    preparer = replace(house.preparer(OLD), starter=str(house.folder / "nothing"))
+
+    met = refused(lambda: preparer.prepare(house.runtime(), **house.at()))
+
+    assert (met.kind, met.passing) == ("no-sgtk", False)
+    assert str(house.folder / "nothing") in str(met)
+
+
+def test_a_prepare_that_takes_too_long_is_ended(house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, NEW)
+
+    met = refused(lambda: house.preparer(NEW, patience=0.01).prepare(house.runtime(), **house.at()))
+
+    assert (met.kind, met.passing) == ("slow", True)
+
+
+def test_a_prepare_that_dies_says_what_it_wrote(house: House) -> None:
+    house.installation.distributed(LIGHTHOUSE.id, NEW)
+    preparer = house.preparer(NEW)
+    (Path(preparer.starter) / "sgtk" / "__init__.py").write_text("import os; print('a broken core'); os._exit(3)")
+
+    met = refused(lambda: preparer.prepare(house.runtime(), **house.at()))
+
+    assert (met.kind, met.passing) == ("prepare-died", True)
+    assert "exit code 3" in str(met)
+    assert "a broken core" in str(met)
+
+
+def refused(what: Callable[[], object]) -> ToolkitError:
+    with pytest.raises(ToolkitError) as met:
+        what()
+    return met.value
