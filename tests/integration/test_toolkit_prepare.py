@@ -24,7 +24,7 @@ from callsheet.sandbox import Sandbox
 from callsheet.sandbox.show import LIGHTHOUSE
 from callsheet.site.configurations import SiteConfigurations
 from tests.support.insider import Insider
-from tests.support.toolkits import NEW, OLD, Core, Installation, every_core, name_of
+from tests.support.toolkits import NEW, Core, Installation, every_core, name_of
 
 SHOW = Project(LIGHTHOUSE.id, "Lighthouse", "lighthouse")
 OPEN = """
@@ -43,18 +43,18 @@ class House:
         self.sandbox = sandbox
         self.installation = Installation(folder, sandbox)
 
-    def runtime(self, **settings: Any) -> Runtime:
+    def runtime(self, core: Core, **settings: Any) -> Runtime:
         site = SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
         known = site.configurations(SHOW.id)
         site.close()
-        return resolve(SHOW, known, ToolkitSettings(starter="/told/to/the/preparer", **settings), worker_python=sys.executable)
+        return resolve(
+            SHOW, known, ToolkitSettings(starter=self.installation.starter(core), **settings), worker_python=sys.executable
+        )
 
-    def preparer(self, core: Core, **more: Any) -> Preparer:
+    def preparer(self, **more: Any) -> Preparer:
         place = archive.build(self.folder / "state")
-        starter = self.installation.folder / "starter" / core.name
-        python = str(starter / "python" if starter.exists() else self.installation.starter(core))
         told = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "timeout": 20.0, **more}
-        return Preparer(place, self.folder / "state" / "locks", python, "basic.callsheet", **told)
+        return Preparer(place, self.folder / "state" / "locks", "basic.callsheet", **told)
 
     def at(self, name: str = "home") -> dict[str, Any]:
         home = str(self.folder / name)
@@ -79,7 +79,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_a_prepared_configuration_is_opened_with_the_core_that_it_asks_for(core: Core, house: House) -> None:
     source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
 
-    found = house.preparer(core).prepare(house.runtime(), **house.at())
+    found = house.preparer().prepare(house.runtime(core), **house.at())
 
     assert found.version == core.version
     assert found.descriptor is not None
@@ -93,7 +93,7 @@ def test_a_prepared_configuration_is_opened_with_the_core_that_it_asks_for(core:
 def test_what_would_be_prepared_can_be_asked_for(core: Core, house: House) -> None:
     source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
 
-    found = house.preparer(core).descriptor(house.runtime(), **house.at())
+    found = house.preparer().descriptor(house.runtime(core), **house.at())
 
     assert (found["type"], found["path"]) == ("path", str(source))
 
@@ -103,7 +103,7 @@ def test_the_primary_is_prepared_though_a_sandbox_would_win(core: Core, house: H
     source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
     house.installation.distributed(LIGHTHOUSE.id, core, name="sandbox", pc="Dev")
 
-    found = house.preparer(core).prepare(house.runtime(), **house.at())
+    found = house.preparer().prepare(house.runtime(core), **house.at())
 
     assert found.descriptor is not None
     assert found.descriptor["path"] == str(source)
@@ -113,7 +113,7 @@ def test_the_primary_is_prepared_though_a_sandbox_would_win(core: Core, house: H
 def test_one_that_the_configuration_of_callsheet_names_needs_none_on_the_site(core: Core, house: House) -> None:
     _, descriptor = house.installation.distributed(LIGHTHOUSE.id, core, plugin_ids="nobody.*")
 
-    found = house.preparer(core).prepare(house.runtime(projects={"97": ToolkitPin(descriptor=descriptor)}), **house.at())
+    found = house.preparer().prepare(house.runtime(core, projects={"97": ToolkitPin(descriptor=descriptor)}), **house.at())
 
     assert house.open(found)["version"] == core.version
 
@@ -121,7 +121,7 @@ def test_one_that_the_configuration_of_callsheet_names_needs_none_on_the_site(co
 @pytest.mark.parametrize("core", every_core(), ids=name_of)
 def test_several_at_once_wait_for_each_other(core: Core, house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, core)
-    runtime, preparer = house.runtime(), house.preparer(core)
+    runtime, preparer = house.runtime(core), house.preparer()
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda name: preparer.prepare(runtime, **house.at(name)), ["a", "b", "c", "d"]))
@@ -135,7 +135,7 @@ def test_a_configuration_that_is_not_where_its_descriptor_says(core: Core, house
     source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
     source.rename(source.with_name("moved"))
 
-    met = refused(lambda: house.preparer(core).prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer().prepare(house.runtime(core), **house.at()))
 
     assert not met.passing
     assert str(source) in str(met)
@@ -146,7 +146,7 @@ def test_a_configuration_that_is_not_where_its_descriptor_says(core: Core, house
 def test_a_script_that_the_site_refuses(core: Core, house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, core)
 
-    met = refused(lambda: house.preparer(core, key="not the key").prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer(key="not the key").prepare(house.runtime(core), **house.at()))
 
     assert (met.kind, met.passing) == ("script-user", False)
     assert "not the key" not in str(met) + met.traceback
@@ -156,16 +156,16 @@ def test_a_script_that_the_site_refuses(core: Core, house: House) -> None:
 def test_no_network_is_passing_trouble(core: Core, house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, core)
 
-    met = refused(lambda: house.preparer(core, host="http://127.0.0.1:9").prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer(host="http://127.0.0.1:9").prepare(house.runtime(core), **house.at()))
 
     assert (met.kind, met.passing) == ("network", True)
 
 
 def test_a_starter_that_is_no_core(house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, NEW)
-    preparer = replace(house.preparer(OLD), starter=str(house.folder / "nothing"))
+    runtime = replace(house.runtime(NEW), starter=str(house.folder / "nothing"))
 
-    met = refused(lambda: preparer.prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer().prepare(runtime, **house.at()))
 
     assert (met.kind, met.passing) == ("no-sgtk", False)
     assert str(house.folder / "nothing") in str(met)
@@ -174,17 +174,17 @@ def test_a_starter_that_is_no_core(house: House) -> None:
 def test_a_prepare_that_takes_too_long_is_ended(house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, NEW)
 
-    met = refused(lambda: house.preparer(NEW, patience=0.01).prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer(patience=0.01).prepare(house.runtime(NEW), **house.at()))
 
     assert (met.kind, met.passing) == ("slow", True)
 
 
 def test_a_prepare_that_dies_says_what_it_wrote(house: House) -> None:
     house.installation.distributed(LIGHTHOUSE.id, NEW)
-    preparer = house.preparer(NEW)
-    (Path(preparer.starter) / "sgtk" / "__init__.py").write_text("import os; print('a broken core'); os._exit(3)")
+    runtime = house.runtime(NEW)
+    (Path(str(runtime.starter)) / "sgtk" / "__init__.py").write_text("import os; print('a broken core'); os._exit(3)")
 
-    met = refused(lambda: preparer.prepare(house.runtime(), **house.at()))
+    met = refused(lambda: house.preparer().prepare(runtime, **house.at()))
 
     assert (met.kind, met.passing) == ("prepare-died", True)
     assert "exit code 3" in str(met)

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from callsheet.config import load, load_with_notes
-from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Secret, Settings, SiteSettings
+from callsheet.config.settings import (
+    LogSettings,
+    MailSettings,
+    PluginSettings,
+    Secret,
+    Settings,
+    SiteSettings,
+    ToolkitPin,
+    ToolkitSettings,
+)
 from callsheet.config.toml_file import toml_lines
 from callsheet.errors import ConfigError
 from callsheet.model import RetryPolicy
@@ -121,6 +130,21 @@ timeout = "1h"
 
 [toolkit]
 configs = "/mnt/sgtk"
+studio = "/mnt/sgtk/studio"
+starter = "cores/newest"
+plugin_id = "basic.events"
+engine = "tk-batch"
+apps = ["tk-multi-publish2"]
+python = "./python"
+
+[toolkit.projects.97]
+config = "lighthouse"
+engine = "tk-shell"
+
+
+[toolkit.projects."Night Ferry 1.5"]
+configuration = "Staging"
+python = "./python"
 """
 
     settings = load(write(tmp_path, text), ENVIRON)
@@ -164,10 +188,30 @@ configs = "/mnt/sgtk"
         retry=RetryPolicy(attempts=9, first=2.0, factor=3.0, longest=3600.0, jitter=0.0, max_age=86400.0, crashes=1),
         timeout=600.0,
         plugins={"slow": PluginSettings(timeout=3600.0)},
+        toolkit=ToolkitSettings(
+            configs=Path("/mnt/sgtk"),
+            studio=Path("/mnt/sgtk/studio"),
+            starter=tmp_path / "cores" / "newest",
+            plugin_id="basic.events",
+            engine="tk-batch",
+            apps=("tk-multi-publish2",),
+            python=str(tmp_path / "python"),
+            projects={
+                "97": ToolkitPin(config=tmp_path / "lighthouse", engine="tk-shell"),
+                "Night Ferry 1.5": ToolkitPin(configuration="Staging", python=str(tmp_path / "python")),
+            },
+        ),
         history=7 * 86400.0,
         grace=12.5,
         python=str(tmp_path / "python"),
     )
+
+
+def test_configurations_are_where_the_how_to_has_them(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+
+    assert load(path, ENVIRON).toolkit.configs == Path("/mnt/sgtk/configs")
+    assert load(path, {**ENVIRON, "SHOTGUN_BASE": "/shows/sgtk"}).toolkit.configs == Path("/shows/sgtk")
 
 
 def test_several_sites_keep_their_order(tmp_path: Path) -> None:
@@ -391,7 +435,21 @@ OTHERS = [
     ("[plugins]\na = 5", 9, "[plugins] a: expected a table per name; write it below [plugins.NAME]"),
     ("[logs]\nlevel = 5", 8, "[logs]: unknown table; did you mean [log]?"),
     ("[site.lab]\nurl = 5", 8, "[site.lab]: unknown table; did you mean [sites.lab]?"),
-    ("[zzz]\nurl = 5", 8, "[zzz]: unknown table; known: [sites.NAME], [log], [mail], [retry], [crew], [plugins.NAME], [toolkit]"),
+    (
+        "[zzz]\nurl = 5",
+        8,
+        (
+            "[zzz]: unknown table; known: [sites.NAME], [log], [mail], [retry], [crew], [plugins.NAME], "
+            "[toolkit], [toolkit.projects.NAME]"
+        ),
+    ),
+    ('[toolkit.projects.97]\nconfg = "x"', 9, "[toolkit.projects.97] confg: unknown key; did you mean config?"),
+    ("[toolkit.projects]\na = 5", 9, "[toolkit.projects] a: expected a table per name; write it below [toolkit.projects.NAME]"),
+    (
+        "[toolkit]\nprojects = 5",
+        9,
+        "toolkit.projects: expected a table, found 5; write [toolkit.projects.NAME] in a line of its own",
+    ),
     (
         '[sites."a b"]\nurl = "https://x"\nscript = "s"\nkey = { env = "SG_EVENT_KEY" }\nplugins = ["plugins"]',
         8,

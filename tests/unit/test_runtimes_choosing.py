@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_what_is_pinned_wins() -> None:
 
     assert chosen(*known, pin=ToolkitPin(configuration="Dev")) == 3
     assert chosen(*known, pin=ToolkitPin(configuration="3")) == 3
-    by_path = choose(SHOW, ToolkitPin(config="/pinned"), known, "basic.callsheet")
+    by_path = choose(SHOW, ToolkitPin(config=Path("/pinned")), known, "basic.callsheet")
     assert by_path is not None
     assert (by_path.path, by_path.configuration) == ("/pinned", None)
     by_descriptor = choose(SHOW, ToolkitPin(descriptor=DESCRIPTOR), known, "basic.callsheet")

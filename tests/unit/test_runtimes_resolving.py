@@ -39,7 +39,7 @@ def resolved(installation: Installation, **settings: Any) -> Runtime:
     site = SiteConfigurations(sandbox.url, sandbox.script, sandbox.key)
     known = site.configurations(SHOW.id)
     site.close()
-    return resolve(SHOW, known, ToolkitSettings(**{"configs": str(installation.configs), **settings}), worker_python=sys.executable)
+    return resolve(SHOW, known, ToolkitSettings(**{"configs": installation.configs, **settings}), worker_python=sys.executable)
 
 
 def refused(installation: Installation, **settings: Any) -> ToolkitError:
@@ -76,7 +76,7 @@ def test_the_studios_core_is_used_only_where_that_is_said(installation: Installa
     installation.bare(LIGHTHOUSE.id)
 
     assert refused(installation).kind == "core-location"
-    assert resolved(installation, studio=str(studio)).kind == "studio"
+    assert resolved(installation, studio=studio).kind == "studio"
 
 
 def test_a_folder_of_the_projects_name_is_found_without_the_site(installation: Installation) -> None:
@@ -91,7 +91,12 @@ def test_a_distributed_one_is_told_as_such(installation: Installation) -> None:
     installation.distributed(LIGHTHOUSE.id, NEW)
 
     assert refused(installation).kind == "no-starter"
-    found = resolved(installation, starter="/cores/newest/python")
+    assert refused(installation, starter=installation.configs).kind == "no-starter"
+    python = installation.starter(NEW)
+    for named in (python, python.parent, installation.core_root("newest", NEW)):
+        found = resolved(installation, starter=named)
+        assert found.starter is not None
+        assert Path(found.starter, "sgtk").is_dir()
     assert (found.kind, found.config, found.name) == ("distributed", None, "Primary")
     assert found.configuration is not None
 
@@ -100,7 +105,7 @@ def test_a_distributed_one_is_told_as_such(installation: Installation) -> None:
 def test_a_pin_by_id_name_or_folder(name: str, installation: Installation) -> None:
     installation.localized(LIGHTHOUSE.id, OLD)
     other = installation.localized(LIGHTHOUSE.id, NEW, name="next", pc=None)
-    pin = ToolkitPin(config=str(other), engine="tk-batch", apps=("tk-multi-mini",))
+    pin = ToolkitPin(config=other, engine="tk-batch", apps=("tk-multi-mini",))
 
     found = resolved(installation, projects={name: pin})
 

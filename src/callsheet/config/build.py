@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callsheet.config.document import PLUGINS, SITES, Document, Entry, Table
+from callsheet.config.document import PLUGINS, PROJECTS, SITES, Document, Entry, Table
 from callsheet.config.kinds import Surroundings
 from callsheet.config.mistakes import BadValueError, Findings
-from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings
+from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings, ToolkitPin, ToolkitSettings
 from callsheet.config.table import Setting, of_table
 from callsheet.model import RetryPolicy
 
@@ -22,7 +22,7 @@ def build(document: Document, environ: Mapping[str, str], findings: Findings) ->
     sites = {name: builder.values(SITES + name) for name in document.named(SITES)}
     plugins = {name: builder.values(PLUGINS + name) for name in document.named(PLUGINS)}
     log, mail, retry = builder.log(), builder.mail(), builder.values("retry")
-    builder.values("toolkit")
+    toolkit = builder.toolkit()
     builder.sites(list(sites), imports="id_file" in top)
     findings.raise_if_any()
     return Settings(
@@ -32,6 +32,7 @@ def build(document: Document, environ: Mapping[str, str], findings: Findings) ->
         mail=MailSettings(**mail) if mail else None,
         legacy=document.conf,
         retry=RetryPolicy(**retry),
+        toolkit=toolkit,
         plugins={name: PluginSettings(**values) for name, values in plugins.items()},
         **{"state": _beside(document.path, top.get("id_file")), **top},
         **crew,
@@ -76,6 +77,15 @@ class _Builder:
             if values.get(key) and key in entries and "file" not in entries:
                 self._say(entries[key], f"{why}, but no log file is named; add {wanted}")
         return values
+
+    def toolkit(self) -> ToolkitSettings:
+        """The toolkit table and those of its projects; SHOTGUN_BASE is where the how-to for shotgunEvents has configurations."""
+        values = self.values("toolkit")
+        base = self.around.environ.get("SHOTGUN_BASE")
+        if base:
+            values.setdefault("configs", Path(base).absolute())
+        pins = {name: ToolkitPin(**self.values(PROJECTS + name)) for name in self.document.named(PROJECTS)}
+        return ToolkitSettings(projects=pins, **values)
 
     def mail(self) -> dict[str, Any] | None:
         """The mail table; None where no mail is asked for, or where a conf leaves the section incomplete.

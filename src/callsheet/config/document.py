@@ -8,6 +8,7 @@ from typing import Any
 
 SITES = "sites."
 PLUGINS = "plugins."
+PROJECTS = "toolkit.projects."
 
 
 @dataclass(frozen=True, slots=True)

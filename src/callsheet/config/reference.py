@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from callsheet.config.kinds import Duration, Level, spoken
-from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings
+from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings, ToolkitPin, ToolkitSettings
 from callsheet.config.table import TABLES, Setting, of_table
 from callsheet.model import RetryPolicy
 
@@ -23,6 +23,8 @@ HOLDERS: dict[str, type[Any]] = {
     "retry": RetryPolicy,
     "crew": Settings,
     "plugins.*": PluginSettings,
+    "toolkit": ToolkitSettings,
+    "toolkit.projects.*": ToolkitPin,
 }
 """Which class has a table's fields, and so their defaults."""
 
@@ -34,7 +36,8 @@ MEANINGS = {
     "retry": "When failed deliveries of new-style callbacks are tried again, where the callback names no policy of its own.",
     "crew": "The worker processes.",
     "plugins.*": "One plugin, by name.",
-    "toolkit": "Reserved.",
+    "toolkit": "Where projects have their Toolkit. What the site's PipelineConfigurations say needs nothing here.",
+    "toolkit.projects.*": "One project's Toolkit, over what the site says. NAME is the project's id, name or folder.",
 }
 
 HEAD = """\

@@ -114,7 +114,7 @@ class PluginSettings:
 class ToolkitPin:
     """What the configuration says of one project's Toolkit, over what the site says."""
 
-    config: str | None = None
+    config: Path | None = None
     """The folder of its centralized configuration."""
     configuration: str | None = None
     """Name, or id, of its PipelineConfiguration on the site."""
@@ -129,11 +129,11 @@ class ToolkitPin:
 class ToolkitSettings:
     """How projects get their Toolkit. Without any of it, centralized configurations that the site names are found all the same."""
 
-    configs: str = "/mnt/sgtk/configs"
+    configs: Path = Path("/mnt/sgtk/configs")
     """The folder of centralized configurations: ``<configs>/<project>``."""
-    studio: str | None = None
+    studio: Path | None = None
     """Root of the core for centralized configurations that say nothing of theirs. None: such a configuration is an error."""
-    starter: str | None = None
+    starter: Path | None = None
     """The core, by itself and not in a configuration, that distributed configurations are prepared with."""
     plugin_id: str = "basic.callsheet"
     """Whom a PipelineConfiguration's plugin ids must let in, for distributed ones."""
@@ -178,6 +178,7 @@ class Settings:
     """Seconds given to running callbacks at SIGTERM."""
     python: str | None = None
     """The interpreter of workers; None: the daemon's own."""
+    toolkit: ToolkitSettings = field(default_factory=ToolkitSettings)
     workers: int | None = None
     """How many workers there are for plugins of no group; None: one each."""
     memory: int | None = None

@@ -145,8 +145,33 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("plugins.*", "group", Text("a name"),
             "Plugins of the same group share one worker, and so their modules, environment and working directory.", '"lighting"'),
     Setting("plugins.*", "timeout", Duration(0.1, 30 * DAY), "How long callbacks of the plugin NAME may run.", '"10m"'),
-    Setting("toolkit", "configs", Text("a path"), "Reserved for Toolkit configurations. Accepted, and has no effect yet.",
-            '"/mnt/sgtk/configs"', field="-"),
+    Setting("toolkit", "configs", FilePath(),
+            "Folder of centralized configurations, each in a folder named as its project's. Without it: `$SHOTGUN_BASE`, if set.",
+            '"/mnt/sgtk/configs"'),
+    Setting("toolkit", "studio", FilePath(),
+            "Root of the core for centralized configurations that have none and name none. Without it, such a one is an error.",
+            '"/mnt/sgtk/configs/studio"'),
+    Setting("toolkit", "starter", FilePath(),
+            "A Toolkit core outside of any configuration, the newest there is: what distributed configurations are prepared with.",
+            '"/mnt/sgtk/cores/v0.24.0"'),
+    Setting("toolkit", "plugin_id", Text("a plugin id"), "Whom the plugin ids of distributed configurations must let in.",
+            '"basic.callsheet"'),
+    Setting("toolkit", "engine", Text("an engine's name"), "The engine of sessions.", '"tk-shell"'),
+    Setting("toolkit", "apps", Words('a list of apps such as ["tk-multi-publish2"]'),
+            "Apps without which a session is not used.", '["tk-multi-publish2"]'),
+    Setting("toolkit", "python", Program(),
+            "The Python of sessions whose configuration names none. Without it: that of the workers.", '"/usr/bin/python3.9"'),
+    Setting("toolkit.projects.*", "config", FilePath(), "The folder of its centralized configuration.",
+            '"/mnt/sgtk/configs/lighthouse_next"'),
+    Setting("toolkit.projects.*", "configuration", Text("a name or an id"), "Its PipelineConfiguration on the site.", '"Staging"'),
+    Setting("toolkit.projects.*", "descriptor", Text("a descriptor"),
+            "Where its distributed configuration comes from, without asking the site.",
+            '"sgtk:descriptor:path?path=/mnt/sgtk/lighthouse"'),
+    Setting("toolkit.projects.*", "python", Program(), "The Python of its sessions, whatever its configuration names.",
+            '"/usr/bin/python3.9"'),
+    Setting("toolkit.projects.*", "engine", Text("an engine's name"), "The engine of its sessions.", '"tk-batch"'),
+    Setting("toolkit.projects.*", "apps", Words('a list of apps such as ["tk-multi-publish2"]'),
+            "Apps without which its sessions are not used.", '["tk-multi-publish2"]'),
 )
 # fmt: on
 
@@ -155,8 +180,8 @@ TABLES: tuple[str, ...] = tuple(dict.fromkeys(one.table for one in SETTINGS))
 
 def of_table(table: str) -> dict[str, Setting]:
     """The settings of a table by key; ``sites.studio`` is one of ``sites.*``."""
-    head, dot, _ = table.partition(".")
-    return {one.key: one for one in SETTINGS if one.table == (f"{head}.*" if dot else table)}
+    group = next((one for one in TABLES if one.endswith(".*") and table.startswith(one[:-1])), table)
+    return {one.key: one for one in SETTINGS if one.table == group}
 
 
 def of_section(section: str) -> dict[str, Setting]:

@@ -52,7 +52,7 @@ class _Reader:
     def read(self, data: Mapping[str, Any]) -> None:
         for name, value in data.items():
             if name in _GROUPS:
-                self._group(name, value)
+                self._group((name,), value)
             elif name in TABLES:
                 self._table((name,), value)
             elif isinstance(value, dict):
@@ -60,17 +60,18 @@ class _Reader:
             else:
                 self._entry("", (name,), value)
 
-    def _group(self, group: str, value: Any) -> None:
+    def _group(self, above: tuple[str, ...], value: Any) -> None:
+        group = ".".join(above)
         if not isinstance(value, dict):
-            self._not_a_table((group,), f"[{group}.NAME]", value)
+            self._not_a_table(above, f"[{group}.NAME]", value)
             return
         for name, table in value.items():
             if isinstance(table, dict) and group == "sites" and not _NAME.fullmatch(name):
-                self._say((group, name), f'[{group}."{name}"]', "expected a name of letters, digits, - and _; rename the site")
+                self._say((*above, name), f'[{group}."{name}"]', "expected a name of letters, digits, - and _; rename the site")
             if isinstance(table, dict):
-                self._table((group, name), table)
+                self._table((*above, name), table)
             else:
-                self._say((group, name), f"[{group}] {name}", f"expected a table per name; write it below [{group}.NAME]")
+                self._say((*above, name), f"[{group}] {name}", f"expected a table per name; write it below [{group}.NAME]")
 
     def _table(self, path: tuple[str, ...], value: Any) -> None:
         name = ".".join(path)
@@ -79,7 +80,10 @@ class _Reader:
             return
         self.document.tables[name] = Table(self._lines.get(path, 0), f"[{name}]")
         for key, one in value.items():
-            self._entry(name, (*path, key), one)
+            if f"{name}.{key}" in _GROUPS:
+                self._group((*path, key), one)
+            else:
+                self._entry(name, (*path, key), one)
 
     def _entry(self, table: str, path: tuple[str, ...], value: Any) -> None:
         key = path[-1]

@@ -28,7 +28,7 @@ class Choice:
 def choose(project: Project, pin: ToolkitPin, known: Sequence[SiteConfiguration], plugin_id: str) -> Choice | None:
     """The configuration that was decided on; None if nobody has decided. Raises ToolkitError where that can't be used."""
     if pin.config is not None:
-        return Choice(pin.config, "the configuration of Callsheet", path=pin.config)
+        return Choice(str(pin.config), "the configuration of Callsheet", path=str(pin.config))
     if pin.descriptor is not None:
         return Choice(pin.descriptor, "the configuration of Callsheet", base=pin.descriptor)
     if pin.configuration is not None:

@@ -29,7 +29,6 @@ class Preparer:
 
     archive: Path
     locks: Path
-    starter: str
     plugin_id: str
     host: str
     script: str
@@ -57,7 +56,7 @@ class Preparer:
     def _ask(self, runtime: Runtime, home: str, environ: Mapping[str, str], more: Mapping[str, Any]) -> Mapping[str, Any]:
         asked = {
             "is": "prepare",
-            "starter": self.starter,
+            "starter": runtime.starter,
             "project": {"type": "Project", "id": runtime.project.id, "name": runtime.project.name},
             "engine": runtime.engine,
             "plugin_id": self.plugin_id,

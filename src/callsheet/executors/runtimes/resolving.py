@@ -19,7 +19,9 @@ def resolve(project: Project, known: Sequence[SiteConfiguration], settings: Tool
     choice = choose(project, pin, known, settings.plugin_id) or _by_folder(project, settings)
     if choice.path is None:
         return _distributed(project, choice, pin, settings, worker_python)
-    found = centralized.read(project, choice.path, named_in=choice.said_by, studio=settings.studio)
+    found = centralized.read(
+        project, choice.path, named_in=choice.said_by, studio=None if settings.studio is None else str(settings.studio)
+    )
     python = interpreters.choose(
         [
             (pin.python, "the configuration of Callsheet"),
@@ -46,10 +48,10 @@ def resolve(project: Project, known: Sequence[SiteConfiguration], settings: Tool
 
 
 def _by_folder(project: Project, settings: ToolkitSettings) -> Choice:
-    path = os.path.join(os.path.expanduser(os.path.expandvars(settings.configs)), project.folder)
+    path = os.path.join(settings.configs, project.folder)
     if os.path.isdir(os.path.join(path, "config")):
         return Choice(path, "toolkit.configs", path=path)
-    raise _no_toolkit(project, settings.configs, path)
+    raise _no_toolkit(project, str(settings.configs), path)
 
 
 def _no_toolkit(project: Project, configs: str, path: str) -> ToolkitError:
@@ -65,12 +67,14 @@ def _no_toolkit(project: Project, configs: str, path: str) -> ToolkitError:
 
 
 def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: ToolkitSettings, worker_python: str) -> Runtime:
-    if settings.starter is None:
+    starter = None if settings.starter is None else _core_in(str(settings.starter))
+    if starter is None:
+        missing = "there is no core" if settings.starter is None else f"{settings.starter} is no core"
         raise trouble.error(
             "no-starter",
             project,
             choice.name,
-            "it is distributed, and there is no core to prepare it with.",
+            f"it is distributed, and {missing} to prepare it with.",
             "Set toolkit.starter to a Toolkit core that stands alone, the newest that there is.",
         )
     python = interpreters.choose(
@@ -89,8 +93,15 @@ def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: To
         python=python.path,
         python_pinned=pin.python is not None,
         configuration=choice.configuration,
+        starter=starter,
         base=choice.base,
     )
+
+
+def _core_in(folder: str) -> str | None:
+    """The folder to import from, whether the core was named by that, by its own folder, or by the root that it is installed in."""
+    folders = (folder, os.path.join(folder, "python"), os.path.join(folder, "install", "core", "python"))
+    return next((one for one in folders if os.path.isdir(os.path.join(one, "sgtk"))), None)
 
 
 def _fits(project: Project, place: str, found: centralized.Centralized, python: interpreters.Interpreter) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from callsheet.executors.runtimes import interpreters
+from callsheet.executors.runtimes import interpreters, watching
 from callsheet.projects import Project
 
 Kind = Literal["localized", "shared", "studio", "distributed"]
@@ -33,6 +33,8 @@ class Runtime:
     """The configuration of Callsheet names it for this project, whatever the Toolkit configuration says."""
     configuration: int | None = None
     """Id of the PipelineConfiguration; None where the site was not asked, or knows none."""
+    starter: str | None = None
+    """The folder to import the core from that a distributed one is prepared with."""
     base: str | None = None
     """Descriptor that a distributed one is prepared from without asking the site."""
     descriptor: Mapping[str, Any] | None = None
@@ -55,6 +57,7 @@ class Runtime:
             core=answer["core"],
             version=answer["version"],
             descriptor=answer["descriptor"],
+            watched=watching.of_source(answer["descriptor"]),
             python=own if usable else self.python,
         )
 

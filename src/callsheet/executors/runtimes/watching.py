@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from callsheet.executors.runtimes.files import SYSTEM
 
@@ -30,6 +30,14 @@ def of_configuration(config: str, more: Iterable[str] = ()) -> tuple[str, ...]:
     )
     inside = tuple(os.path.join(config, one, "") for one in _FOLDERS)
     return tuple(dict.fromkeys((*own, *(one for one in more if not one.startswith(inside)))))
+
+
+def of_source(descriptor: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to watch of the place that a distributed configuration comes from, where that is a folder on this machine."""
+    path = descriptor.get("path")
+    if descriptor.get("type") not in ("path", "dev") or not isinstance(path, str):
+        return ()
+    return tuple(os.path.join(path, one) for one in ("core", "env"))
 
 
 def prints(watched: Iterable[str]) -> dict[str, Print | None]:
