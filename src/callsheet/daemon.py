@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from callsheet.desk import Heartbeat
 from callsheet.errors import StateError
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
+from callsheet.executors.runtimes.finding import RuntimeFinder
+from callsheet.executors.sessions.session import Limits
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
 from callsheet.model import Intake, PluginKey
@@ -29,6 +31,7 @@ from callsheet.services.intake import IntakeService, Reading
 from callsheet.services.outage import Outage
 from callsheet.services.roster import Roster
 from callsheet.services.upkeep import Upkeep
+from callsheet.site.configurations import SiteConfigurations
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.read_ahead import ReadAhead
 from callsheet.version import __version__
@@ -88,8 +91,9 @@ class Daemon:
 
     def _serve(self, ledger: SqliteLedger, began: float) -> None:
         ledger.recover(self._owner, time.time())
+        setups = {site.name: _setup(self._settings, site) for site in self._settings.sites}
         executor = LocalExecutor(
-            {site.name: _setup(self._settings, site) for site in self._settings.sites},
+            setups,
             self._settings.state,
             ahead=RUNS_AHEAD,
             groups={
@@ -100,7 +104,12 @@ class Daemon:
             },
             workers=self._settings.workers,
             memory=self._settings.memory,
+            finder=lambda archive: self._finder(setups, archive),
+            limits=Limits(self._settings.toolkit.sessions, self._settings.toolkit.idle, self._settings.toolkit.memory),
         )
+        for site in self._settings.sites:
+            for project in self._settings.toolkit.prewarm:
+                executor.warm(site.name, int(project) if project.isdigit() else project)
         sites = self._settings.sites
         in_turn = {site.name for site in sites if site.order == "global"}
         roster = Roster({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
@@ -143,6 +152,13 @@ class Daemon:
                 self.stop("all that the site shows is handled")
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
+
+    def _finder(self, setups: Mapping[str, WorkerSetup], archive: Path) -> RuntimeFinder:
+        def catalogue(name: str) -> SiteConfigurations:
+            site = setups[name]
+            return SiteConfigurations(site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+
+        return RuntimeFinder(setups, self._settings.toolkit, archive, self._settings.state / "toolkit", catalogue)
 
     def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
         def connect() -> EventLog:
@@ -199,6 +215,7 @@ def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
         argv0=str(Path(sys.argv[0]).resolve()),
         config=legacy_sections(settings, site.name),
         python=settings.python,
+        hosted=frozenset(name for name, plugin in settings.plugins.items() if plugin.toolkit),
         retry=settings.retry,
         cascade=settings.cascade,
         deadline=settings.timeout,

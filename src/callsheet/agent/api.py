@@ -79,7 +79,7 @@ def on(
     user: Which = None,
     entity: Which = None,
     where: Optional[Callable[[Dict[str, Any]], Any]] = None,
-    lane: str = "entity",
+    lane: Optional[str] = None,
     retry: Union[int, Mapping[str, Any], None] = None,
     timeout: Optional[float] = None,
     on_dead: str = "continue",
@@ -105,6 +105,7 @@ def on(
     """
     check_types(event_types)
     check_options(where, timeout, on_dead, slots, script)
+    lane = lane or ("project" if toolkit else "entity")
     check_lane(lane)
     common = {
         "event_types": event_types,

@@ -61,8 +61,12 @@ class LegacyCallback(Callback):
         use_session_uuid: bool,
         plugin: str,
         site: str,
+        toolkit: Any,
+        hosted: bool,
     ) -> None:
         super().__init__(name, ordinal, logger)
+        self._toolkit = toolkit
+        self._hosted = hosted
         self._function = function
         self._form = form
         self._connection = connection
@@ -76,19 +80,19 @@ class LegacyCallback(Callback):
         self.on_dead = "hold" if stop_on_error else "continue"
 
     def describe(self) -> Description:
-        """One attempt, in the plugin's lane: as shotgunEvents does it."""
+        """One attempt, in the plugin's lane: as shotgunEvents does it. In sessions, each project's events are in order."""
         return {
             "name": self.name,
             "ordinal": self.ordinal,
             "filter": self._filter,
-            "lane": "plugin",
+            "lane": "project" if self._hosted else "plugin",
             "retry": {"attempts": 1},
             "on_dead": self.on_dead,
             "timeout": None,
             "slots": 1,
             "fields": [],
             "where": self._asks,
-            "toolkit": False,
+            "toolkit": self._hosted,
             "legacy": True,
             "only": {},
             "ignore_own": False,
@@ -126,6 +130,7 @@ class LegacyCallback(Callback):
             args=self._args,
             site=self._site,
             plugin=self._plugin,
+            toolkit=self._toolkit,
         )
 
 
@@ -144,8 +149,12 @@ class OnCallback(Callback):
         cascade: int,
         plugin: str,
         site: str,
+        toolkit: Any,
+        hosted: bool,
     ) -> None:
         super().__init__(name, ordinal, logger)
+        self._toolkit = toolkit
+        self._hosted = hosted
         self._rule = rule
         self._script = script
         self._cascade = cascade
@@ -173,7 +182,7 @@ class OnCallback(Callback):
             "slots": rule.slots,
             "fields": list(rule.fields),
             "where": rule.where is not None,
-            "toolkit": rule.toolkit,
+            "toolkit": rule.toolkit or self._hosted,
             "legacy": False,
             "only": rule.only,
             "ignore_own": rule.ignore_own,
@@ -189,10 +198,6 @@ class OnCallback(Callback):
 
     def call(self, event: Event, attempt: int, delivery_id: int) -> None:
         """Call with a context. What it writes is marked as this plugin's, and as one deeper in the chain than the event."""
-        if self._rule.toolkit:
-            raise NotImplementedError(
-                "toolkit=True is not served yet: Callsheet can't start this callback in its project's Toolkit."
-            )
         chain = chain_of(event["session_uuid"])
         if chain.depth > self._cascade and self._signature.is_in(chain):
             raise Cascade(f"{chain.depth} of plugins' writes stand behind one another, and {self._cascade} are allowed")
@@ -206,6 +211,7 @@ class OnCallback(Callback):
             site=self._site,
             plugin=self._plugin,
             fields=self._rule.fields,
+            toolkit=self._toolkit,
         )
         try:
             self._rule.function(context)

@@ -12,7 +12,7 @@ class Context:
     try; good for doing a thing once only. ``args``: what a legacy registration gave, else None. ``site``, ``plugin``: their names.
     """
 
-    __slots__ = ("_connect", "_entity", "_fields", "args", "attempt", "delivery_id", "event", "log", "plugin", "site")
+    __slots__ = ("_connect", "_entity", "_fields", "_toolkit", "args", "attempt", "delivery_id", "event", "log", "plugin", "site")
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Context:
         site: str = "",
         plugin: str = "",
         fields: Sequence[str] = (),
+        toolkit: Any = None,
     ) -> None:
         self.event = event
         self.log = log
@@ -36,6 +37,7 @@ class Context:
         self.plugin = plugin
         self._connect = connect
         self._fields = fields
+        self._toolkit = toolkit
         self._entity = _UNREAD  # type: Any
 
     @property
@@ -63,6 +65,26 @@ class Context:
                 self._entity = link
         found = self._entity
         return found if isinstance(found, dict) else None
+
+    @property
+    def tk(self) -> Any:
+        """The project's ``Sgtk`` instance, in a callback with ``toolkit=True``. RuntimeError elsewhere."""
+        return self._session().tk
+
+    @property
+    def engine(self) -> Any:
+        """The engine that runs in the project's session, in a callback with ``toolkit=True``. RuntimeError elsewhere."""
+        return self._session().engine
+
+    @property
+    def tk_context(self) -> Any:
+        """The ``sgtk.Context`` of the event's entity, or of its project, in a callback with ``toolkit=True``."""
+        return self._session().context_for(self.event["entity"])
+
+    def _session(self) -> Any:
+        if self._toolkit is None:
+            raise RuntimeError("This callback has no Toolkit: say toolkit=True in @on(…), and it runs in its project's session.")
+        return self._toolkit
 
     def __repr__(self) -> str:
         return f"<Context of event {self.event.get('id')} {self.event.get('event_type')}, attempt {self.attempt}>"

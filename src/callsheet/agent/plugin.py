@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from callsheet.agent import loader, python2
 from callsheet.agent.api import Rule, gather
@@ -34,11 +34,17 @@ class Trouble(Exception):  # noqa: N818 - the manifest's word for it
 class Plugin:
     """One plugin of a worker: what a load message names, once ``load`` has run it. ``say`` sends a message to the daemon."""
 
-    def __init__(self, setup: Message, order: Message, say: Callable[[Message], None], secrets: Secrets) -> None:
+    def __init__(
+        self, setup: Message, order: Message, say: Callable[[Message], None], secrets: Secrets, toolkit: Any = None
+    ) -> None:
+        """``toolkit``: that of the session which the plugin is loaded in; None elsewhere."""
         self.name = str(order["plugin"])
         self.path = str(order["path"])
         self.site = str(setup["site"])
         self.callbacks: Dict[str, Callback] = {}
+        self.module: Optional[ModuleType] = None
+        self._toolkit = toolkit
+        self._hosted = bool(order.get("hosted"))
         self._setup = setup
         self._say = say
         self._secrets = secrets
@@ -53,11 +59,15 @@ class Plugin:
     def load(self) -> None:
         """Import the file and let it register. Raises Trouble."""
         loader.find_beside(self.path)
+        if self._toolkit is None and (self._hosted or loader.mentions(self.path, b"toolkit")):
+            from callsheet.agent.toolkit import standin  # noqa: PLC0415 - most plugins never need it
+
+            standin.install()
         source_is_legacy = loader.mentions(self.path, b"registerCallbacks")
         if source_is_legacy:
             loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
         with gather() as rules:
-            module = self._import()
+            module = self.module = self._import()
             for rule in rules:
                 self._add_rule(rule)
             self._register(module, found_rules=bool(rules))
@@ -153,6 +163,8 @@ class Plugin:
             cascade=int(self._setup["cascade"]),
             plugin=self.name,
             site=self.site,
+            toolkit=self._toolkit,
+            hosted=self._hosted,
         )
 
     def _connect(self, script: Any) -> Any:
@@ -187,6 +199,8 @@ class Plugin:
             use_session_uuid=bool(self._setup["use_session_uuid"]),
             plugin=self.name,
             site=self.site,
+            toolkit=self._toolkit,
+            hosted=self._hosted,
         )
 
     def _free_name(self, callback: Callable[..., Any]) -> str:

@@ -6,17 +6,28 @@ the message. Times are seconds since the epoch, durations are seconds; what cros
 The daemon says::
 
     {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
-     "use_session_uuid": bool, "argv0": str, "level": int, "cascade": int, "config": {section: {option: value}}}
+     "use_session_uuid": bool, "argv0": str, "level": int, "cascade": int, "config": {section: {option: value}},
+     "toolkit": description|null}
         Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script.
         "cascade": how deep in a chain of writes that it had a part in an event may be that a callback of ``on`` is called for.
 
-    {"is": "load", "plugin": str, "path": str}
+        "toolkit": whose Toolkit the worker is to have, as ``toolkit.prologue`` wants it told; it says "opened" or "trouble" first.
+
+    {"is": "load", "plugin": str, "path": str, "hosted": bool}
         Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.
+        "hosted": all its callbacks run in their project's session.
 
     {"is": "run", "run": int, "plugin": str, "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
         Call "callback" (a name of the plugin's manifest) with each event, one after another. "attempt" is 1 at the first try. The
         run goes on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same
         object.
+
+    {"is": "call", "call": int, "plugin": str, "module": str, "function": str, "arguments": [list, dict]}
+        To a session: call that function, one of the plugin's module or of one that it can import. For "arguments" see
+        ``toolkit.carrying``; so for "value" below.
+
+    {"is": "answer", "call": int, "value": any | "failure": {"kind", "text", "traceback", "lost": bool}}
+        What came of a call that the worker asked for. "lost": trying again may help.
 
     {"is": "stop"}
         Finish the deliveries that are being run, give back the rest, and end.
@@ -44,6 +55,13 @@ The worker says::
         A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.
     {"is": "emails", "plugin": str, "emails": true|false|[address, ...]}
         Whom the plugin wants mails to go to: the configured addresses, nobody, these.
+
+    {"is": "call", "call": int, "project": id|name, "plugin", "module", "function", "arguments", "timeout": float|null}
+        Have a session make that call; the thread that wants it waits for the "answer".
+    {"is": "called", "call": int}                         a session begins a call
+    {"is": "answer", "call": int, …}                      what came of it, as above
+    {"is": "opened", "version", "core", "config", "descriptor", "engine", "apps", "python"}     a session has its Toolkit
+    {"is": "trouble", "kind", "problem", "cure", "passing", "traceback"}                         it can't; the worker ends
 
 What plugins print is none of this: it goes to the worker's standard error, a pipe of its own. Stacks (of all threads at a deadline,
 of the thread that broke at a crash) go to a third pipe, whose descriptor is the worker's only argument.

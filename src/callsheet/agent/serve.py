@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
 
-from callsheet.agent import lifeline, loader, protocol, stacks, stdio
+from callsheet.agent import lifeline, loader, present, protocol, stacks, stdio
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin, Trouble
 from callsheet.agent.protocol import Message
@@ -27,10 +27,15 @@ class Worker:
         self._commands = commands
         self._channel = channel
         self._orders: "queue.SimpleQueue[Optional[Message]]" = queue.SimpleQueue()
+        self._plugins: Dict[str, Plugin] = {}
         self._runners: Dict[str, Runner] = {}
         self._pools: Dict[str, ThreadPoolExecutor] = {}
         self._secrets = Secrets()
         self._records = RecordHandler(channel.send, self._secrets)
+        self._caller: Any = None
+        self._toolkit: Any = None
+        self._project: Optional[int] = None
+        self._make_call: Callable[..., Message] = dict
         self._stopping = False
         self._pid = os.getpid()
 
@@ -44,12 +49,41 @@ class Worker:
         socket.setdefaulttimeout(setup["timeout"])
         logging.getLogger().addHandler(self._records)
         loader.prepare(setup["argv0"])
+        if setup["toolkit"] is None:
+            self._work(setup)
+        else:
+            self._host(setup)
+
+    def caller(self) -> Any:
+        """This worker's ``toolkit.sessions.Caller``, made when a plugin asks for a session."""
+        from callsheet.agent.toolkit.sessions import Caller  # noqa: PLC0415 - most workers never need it
+
+        if self._caller is None:
+            self._caller = Caller(self._channel.send, self._owner, self._toolkit, self._project)
+        return self._caller
+
+    def _host(self, setup: Message) -> None:
+        from callsheet.agent.toolkit import hosting  # noqa: PLC0415 - as above
+
+        self._toolkit = hosting.open_session(setup["toolkit"], self._channel.send, self._secrets)
+        if self._toolkit is None:
+            return
+        self._project = setup["toolkit"]["project"]["id"]
+        self._make_call = hosting.make_call
+        try:
+            self._work(setup)
+        finally:
+            hosting.close_session(self._toolkit)
+
+    def _work(self, setup: Message) -> None:
         while True:
             order = self._orders.get()
             if order is None:
                 break
             if order["is"] == "load":
                 self._load(setup, order)
+            elif order["is"] == "call":
+                self._call(order)
             else:
                 self._run(order)
         for pool in self._pools.values():
@@ -62,6 +96,9 @@ class Worker:
                 os._exit(stdio.ORPHANED)
             if order["is"] == "stop":
                 self._stop()
+                continue
+            if order["is"] == "answer":
+                self.caller().answered(order)
                 continue
             pool = self._pools.get(order["plugin"]) if order["is"] == "run" else None
             if pool is None:
@@ -81,7 +118,7 @@ class Worker:
         name = order["plugin"]
         at_work.plugin = name
         self._records.plugins.append(name)
-        plugin = Plugin(setup, order, self._channel.send, self._secrets)
+        plugin = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
         try:
             plugin.load()
         except Trouble as trouble:
@@ -90,6 +127,7 @@ class Worker:
         runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
         if plugin.slots > 1:  # threads are started as runs come, and kept
             self._pools[name] = ThreadPoolExecutor(plugin.slots, thread_name_prefix=f"callsheet-{name}")
+        self._plugins[name] = plugin
         self._runners[name] = runner
         runner.stopping = self._stopping
         self._channel.send(plugin.manifest())
@@ -97,6 +135,20 @@ class Worker:
     def _run(self, order: Message) -> None:
         at_work.plugin = order["plugin"]
         self._runners[order["plugin"]].run(order)
+
+    def _call(self, order: Message) -> None:
+        at_work.plugin = order["plugin"]
+        self._channel.send({"is": "called", "call": order["call"]})
+        answer = self._make_call(order, self._plugins.get(order["plugin"]), self._toolkit, self._secrets)
+        if self._is_alone():
+            self._channel.send(answer)
+
+    def _owner(self, function: Callable[..., Any]) -> str:
+        """The plugin whose file the function stands in; else the one that this thread works for, else the first."""
+        for name, plugin in self._plugins.items():
+            if plugin.module is not None and function.__module__ == plugin.module.__name__:
+                return name
+        return getattr(at_work, "plugin", "") or next(iter(self._plugins), "")
 
     def _is_alone(self) -> bool:
         # A fork in a callback whose child came back from it: that child is not the worker.
@@ -111,7 +163,8 @@ def main() -> NoReturn:
     lifeline.tie()
     stacks.watch()
     commands, channel = stdio.take()
-    _guarded(Worker(commands, channel).serve)
+    present.worker = Worker(commands, channel)
+    _guarded(present.worker.serve)
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()  # noqa: SLF001 - plugins may have something to put away, and os._exit skips that
     stdio.flush()

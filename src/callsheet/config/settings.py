@@ -108,6 +108,8 @@ class PluginSettings:
     timeout: float | None = None
     group: str | None = None
     """It shares a worker with the other plugins of this group."""
+    toolkit: bool = False
+    """All its callbacks run in the Toolkit session of their event's project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,18 @@ class ToolkitSettings:
     """Apps without which a session is not used."""
     python: str | None = None
     """The interpreter of sessions whose configuration names none. None: that of the workers."""
+    app_store: bool = True
+    """False: Toolkit never asks the app store."""
+    sessions: int = 8
+    """How many there are at once; the one used longest ago makes room."""
+    idle: float = 1800.0
+    """Seconds after which a session that has nothing to do ends."""
+    memory: int | None = None
+    """Bytes past which a session is replaced; None: no limit."""
+    opening: float = 120.0
+    """Seconds that a session may take to open."""
+    prewarm: tuple[str, ...] = ()
+    """Projects, by id or name, whose sessions are opened when the daemon starts."""
     projects: dict[str, ToolkitPin] = field(default_factory=dict)
     """Pins by the project's id, name or folder."""
 

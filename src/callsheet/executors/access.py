@@ -40,6 +40,9 @@ class WorkerSetup:
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """The same by plugin name."""
 
+    hosted: frozenset[str] = frozenset()
+    """Names of plugins all of whose callbacks run in the Toolkit session of their event's project, whatever they say themselves."""
+
     def deadline_of(self, plugin: str) -> float | None:
         """Seconds that a call of the plugin may take, if the callback itself says nothing."""
         return self.deadlines.get(plugin, self.deadline)

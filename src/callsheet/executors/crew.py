@@ -8,16 +8,19 @@ from math import inf
 from pathlib import Path
 
 from callsheet import telemetry
+from callsheet.agent import protocol
 from callsheet.executors import complaints
 from callsheet.executors.access import WorkerSetup
+from callsheet.executors.loss import Loss, too_large
 from callsheet.executors.seat import Seat
 from callsheet.executors.seating import Seating
-from callsheet.executors.worker import Loss, Worker
+from callsheet.executors.sessions import answers
+from callsheet.executors.sessions.calls import Call, refuse
+from callsheet.executors.sessions.session import project_of
+from callsheet.executors.sessions.sessions import Sessions
+from callsheet.executors.worker import Worker
 from callsheet.model import Manifest, PluginFile, PluginKey, Report, Run, RunEnded
 from callsheet.ports import Message
-
-FAR_ABOVE = 2
-"""A worker that has grown to so many times its memory limit is killed in the middle of whatever it does."""
 
 
 class Crew:
@@ -50,6 +53,9 @@ class Crew:
         self._seating = seating
         self._sitting: dict[Worker, Seat] = {}
         self._free: dict[PluginKey, int] = {}
+        self._wanting_toolkit: set[PluginKey] = set()
+        self.sessions: Sessions | None = None
+        """Where callbacks run that want their project's Toolkit; None: nowhere."""
 
     @property
     def seats(self) -> Sequence[Seat]:
@@ -61,6 +67,7 @@ class Crew:
         if plugin.key.site not in self._setups:
             raise KeyError(f"There is no setup for site {plugin.key.site!r}, so {plugin.key} can't be loaded.")
         if self._seating.seat_of(plugin.key) is not None:
+            self._forget(plugin.key, "a plugin in it was loaded anew")
             self._seating.leave(plugin.key)
         seat = self._seating.take(plugin)
         worker = seat.worker
@@ -68,7 +75,7 @@ class Crew:
             self._renew(seat, "a new one was loaded")
         else:
             worker.load(plugin)
-            self._watch_pipe(worker)
+            self.touched(worker)
             self._count(seat)
 
     def unload(self, key: PluginKey, why: str) -> None:
@@ -76,6 +83,7 @@ class Crew:
         seat = self._seating.seat_of(key)
         if seat is None:
             return
+        self._forget(key, why)
         self._seating.leave(key)
         self._free.pop(key, None)
         self._renew(seat, why)
@@ -84,10 +92,28 @@ class Crew:
         """Have all workers finish and end."""
         for key in self._seating.taken():
             self.unload(key, "the daemon stops")
+        if self.sessions is not None:
+            self.sessions.close("the daemon stops")
+
+    def hire(self, worker: Worker) -> None:
+        """Take a started worker in."""
+        self.workers.add(worker)
+        self.started.append(worker)
+        self.touched(worker)
+
+    def touched(self, worker: Worker) -> None:
+        """Something was written to the worker; what its pipe did not take is sent later."""
+        if worker.process.unsent:
+            self.unsent.add(worker)
 
     def free(self) -> dict[PluginKey, int]:
         """How many more runs each plugin can take."""
-        return dict(self._free)
+        free = dict(self._free)
+        if self.sessions is not None:
+            for key in self._wanting_toolkit:
+                if self._is_ready(key):
+                    free[key] = free.get(key, 0) + self.sessions.room_for(key)
+        return {key: count for key, count in free.items() if count > 0} if self._wanting_toolkit else free
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Hand runs out; one whose plugin has no worker now comes back at once."""
@@ -96,6 +122,8 @@ class Crew:
             worker = seat.worker if seat else None
             if seat is None or worker is None or worker.leaving or not worker.guests.ready(run.plugin):
                 self._say([RunEnded(run.id)])
+            elif worker.guests.wants_toolkit(run):
+                self._submit_to_session(seat.members[run.plugin], run)
             else:
                 self._give(seat, worker, seat.quarantine.admit(run, worker.running))
 
@@ -110,13 +138,17 @@ class Crew:
             soonest = min(soonest, seat.start_at)
         for worker in self.workers:
             soonest = min(soonest, worker.tend(now, self._loading_time))
-        return soonest
+        return min(soonest, self.sessions.tend(now)) if self.sessions is not None else soonest
 
     def heard(self, worker: Worker, data: bytes) -> bool:
         """Take in what a worker said. True when that was reports alone, so that more are to be expected at once."""
         said = worker.heard(data)
+        if worker.asides:
+            self._take_asides(worker)
         seat = self._sitting.get(worker)
-        if seat is not None:
+        if self.sessions is not None and self.sessions.heard(worker, said):
+            said = [one for one in said if type(one) is not Manifest]  # how the plugin is, its own worker says
+        elif seat is not None:
             said = [one for one in said if self._note(seat, worker, one)]
             self._give(seat, worker, seat.quarantine.next(worker.running) if seat.quarantine.closed else ())
         self._say(said)
@@ -129,6 +161,8 @@ class Crew:
         self.workers.discard(worker)
         self.unsent.discard(worker)
         self._say(loss.said)
+        if self.sessions is not None:
+            self.sessions.gone(worker, loss)
         if seat is not None:
             seat.worker = None
             self._say(RunEnded(run.id) for run in seat.quarantine.give_up())
@@ -165,7 +199,7 @@ class Crew:
         """All its plugins are described. One of no use ends; one with a plugin whose trouble passes is followed by a new one."""
         if worker.guests.broken:
             worker.stop("its plugin could not be loaded")
-            self._watch_pipe(worker)
+            self.touched(worker)
         elif worker.guests.passing and not worker.leaving:
             seat.start_again(time.monotonic(), loading=True)
 
@@ -177,6 +211,8 @@ class Crew:
         elif type(message) is RunEnded:
             seat.quarantine.ended(message.run_id)
         elif type(message) is Manifest:
+            if any(callback.toolkit for callback in message.callbacks):
+                self._wanting_toolkit.add(message.plugin)
             if worker.guests.loading is None:
                 self._loaded(seat, worker)
             return self._is_news(seat, message)
@@ -196,17 +232,15 @@ class Crew:
             return
         seat.seated(worker)
         self._sitting[worker] = seat
-        self.workers.add(worker)
-        self.started.append(worker)
         for plugin in seat.members.values():
             worker.load(plugin)
-        self._watch_pipe(worker)
+        self.hire(worker)
 
     def _keep_small(self, seat: Seat, worker: Worker, limit: int) -> None:
-        if (worker.memory or 0) > FAR_ABOVE * limit:
-            worker.kill_for_memory(limit)
-        elif worker.too_large(limit) and not worker.leaving:
-            facts = {"pid": worker.process.pid, "memory": worker.memory, "limit": limit}
+        if worker.memory.far_past(limit):
+            worker.kill(too_large(worker.heads(), worker.memory.size or 0, limit))
+        elif worker.calls > 0 and worker.memory.past(limit) and not worker.leaving:
+            facts = {"pid": worker.process.pid, "memory": worker.memory.size, "limit": limit}
             telemetry.emit("worker.grown", site=worker.site, plugin=worker.name, **facts)
             self._renew(seat, f"it had grown past its memory limit of {limit / 2**20:,.0f} MB")
 
@@ -223,8 +257,12 @@ class Crew:
     def _give(self, seat: Seat, worker: Worker, runs: Iterable[Run]) -> None:
         for run in runs:
             worker.give(run)
-        self._watch_pipe(worker)
+        self.touched(worker)
         self._count(seat)
+
+    def _is_ready(self, key: PluginKey) -> bool:
+        seat = self._seating.seat_of(key)
+        return seat is not None and seat.worker is not None and not seat.worker.leaving and seat.worker.guests.ready(key)
 
     def _count(self, seat: Seat) -> None:
         """Keep how many runs each of the seat's plugins takes, so that nobody has to ask all workers for it."""
@@ -241,8 +279,34 @@ class Crew:
 
     def _stop(self, worker: Worker, why: str) -> None:
         worker.stop(why)
-        self._watch_pipe(worker)
+        self.touched(worker)
 
-    def _watch_pipe(self, worker: Worker) -> None:
-        if worker.process.unsent:
-            self.unsent.add(worker)
+    def _submit_to_session(self, plugin: PluginFile, run: Run) -> None:
+        if self.sessions is None:
+            self._say(answers.no_sessions(run))
+        else:
+            self.sessions.submit(plugin, run, project_of(run))
+
+    def _forget(self, key: PluginKey, why: str) -> None:
+        self._wanting_toolkit.discard(key)
+        if self.sessions is not None:
+            self.sessions.forget(key, why)
+
+    def _take_asides(self, worker: Worker) -> None:
+        asides, worker.asides = worker.asides, []
+        for message in asides:
+            if message["is"] == "call":
+                self._call(worker, message)
+            elif self.sessions is not None:
+                self.sessions.aside(worker, message)
+
+    def _call(self, worker: Worker, message: protocol.Message) -> None:
+        seat = self._seating.seat_of(PluginKey(worker.site, message["plugin"]))
+        if self.sessions is None or seat is None:
+            why = "there is no Toolkit here" if self.sessions is None else "its plugin was unloaded meanwhile"
+            refuse(worker, message["call"], f"The function was not called: {why}.")
+        else:
+            plugin = seat.members[PluginKey(worker.site, message["plugin"])]
+            function = (message["module"], message["function"], message["arguments"], message["timeout"])
+            self.sessions.call(message["project"], Call(worker, message["call"], plugin, *function))
+        self.touched(worker)

@@ -10,7 +10,7 @@ from typing import Any
 from callsheet.errors import ProtocolError
 from callsheet.executors import messages
 from callsheet.executors.access import WorkerSetup
-from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey
+from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey, Run
 
 
 @dataclass(slots=True)
@@ -55,11 +55,16 @@ class Guests:
         """The trouble of one of them is of the sort that goes away by itself."""
         return any(one.passing for one in self._guests.values())
 
+    def wants_toolkit(self, run: Run) -> bool:
+        """Whether the run is for a project's session: all of a lane's deliveries are, or none."""
+        callback = self._callbacks.get(run.deliveries[0].callback)
+        return callback is not None and callback.toolkit
+
     def add(self, file: PluginFile) -> None:
         """Note that it was sent to be loaded."""
         self._guests[file.key] = _Guest(file)
 
-    def described(self, message: Mapping[str, Any]) -> Manifest:
+    def take(self, message: Mapping[str, Any]) -> Manifest:
         """Take in what the worker said of one of them. Raises ProtocolError when that makes no sense."""
         guest = self._guests.get(PluginKey(self._setup.site, message["plugin"]))
         if guest is None:
@@ -69,6 +74,20 @@ class Guests:
         guest.slots = int(message["slots"])
         self._callbacks.update((callback.key, callback) for callback in guest.manifest.callbacks)
         return guest.manifest
+
+    def described(self, key: PluginKey) -> bool:
+        """Whether it is loaded, or can't be."""
+        guest = self._guests.get(key)
+        return guest is not None and guest.manifest is not None
+
+    def problem(self, key: PluginKey) -> str:
+        """Why it can't be called; empty if it can."""
+        guest = self._guests.get(key)
+        return (guest.manifest.problem or "") if guest is not None and guest.manifest is not None else ""
+
+    def runs(self, key: PluginKey) -> int:
+        """How many runs it has."""
+        return self._runs[key]
 
     def ready(self, key: PluginKey) -> bool:
         """Whether it is described and can be called."""

@@ -120,7 +120,7 @@ class InlineExecutor:
             if message["is"] == "emails":
                 telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=message["emails"])
 
-        loaded = Plugin(messages.setup_message(setup), messages.load_message(plugin), say, secrets)
+        loaded = Plugin(messages.setup_message(setup), messages.load_message(setup, plugin), say, secrets)
         try:
             loaded.load()
         except Trouble as trouble:

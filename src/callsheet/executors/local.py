@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from callsheet.desk import WorkerRow
@@ -11,8 +11,12 @@ from callsheet.executors import archive, muster
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.crew import Crew
 from callsheet.executors.inbox import Inbox
+from callsheet.executors.opening import Finder
 from callsheet.executors.pump import Pump
 from callsheet.executors.seating import Seating
+from callsheet.executors.sessions.search import Search
+from callsheet.executors.sessions.session import Limits
+from callsheet.executors.sessions.sessions import Sessions
 from callsheet.model import PluginFile, PluginKey, Run, RunEnded
 from callsheet.ports import Message
 
@@ -35,18 +39,22 @@ class LocalExecutor:
         groups: Mapping[PluginKey, str] | None = None,
         workers: int | None = None,
         memory: int | None = None,
+        finder: Callable[[Path], Finder] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """``setups`` by site; ``ahead``: how many runs of a plugin a worker takes beyond those it executes. ``groups``: plugins
         that share the worker of their group. ``workers``: how many there are for all others (None: one each). ``memory``: bytes
-        past which a worker is replaced.
+        past which a worker is replaced. ``finder``: makes what finds projects' Toolkit, given the agent's archive (None: there is
+        none), within ``limits``.
 
         Raises StateError when the agent's archive can't be written to ``state``.
         """
         self._inbox = Inbox()
         self._lock = threading.RLock()
+        agent = archive.build(state)
         self._crew = Crew(
             setups,
-            archive.build(state),
+            agent,
             self._inbox.put,
             seating=Seating(groups, workers),
             loading_time=loading_time,
@@ -54,6 +62,18 @@ class LocalExecutor:
             memory=memory,
         )
         self._pump = Pump(self._crew, self._lock)
+        if finder is not None:
+            self._crew.sessions = Sessions(
+                setups,
+                agent,
+                Search(finder(agent)),
+                limits or Limits(),
+                self._lock,
+                say=self._inbox.put,
+                hire=self._crew.hire,
+                touched=self._crew.touched,
+                ring=self._pump.ring,
+            )
         self._closed = False
         self._pump.start()
 
@@ -63,6 +83,12 @@ class LocalExecutor:
             if not self._closed:
                 self._crew.load(plugin)
                 self._pump.ring()
+
+    def warm(self, site: str, project: int | str) -> None:
+        """Open a project's Toolkit session ahead of time."""
+        with self._lock:
+            if self._crew.sessions is not None and not self._closed:
+                self._crew.sessions.warm(site, project)
 
     def unload(self, plugin: PluginKey) -> None:
         """Let the plugin's worker finish what it runs, and end it."""

@@ -18,7 +18,7 @@ STOP = protocol.encode({"is": "stop"})
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
-def setup_message(setup: WorkerSetup) -> protocol.Message:
+def setup_message(setup: WorkerSetup, toolkit: Mapping[str, Any] | None = None) -> protocol.Message:
     """The first message to a worker. It holds keys in clear: it goes through the pipe and nowhere else."""
     return {
         "is": "setup",
@@ -33,12 +33,14 @@ def setup_message(setup: WorkerSetup) -> protocol.Message:
         "level": setup.level,
         "cascade": setup.cascade,
         "config": {name: dict(values) for name, values in setup.config.items()},
+        "toolkit": toolkit,
     }
 
 
-def load_message(plugin: PluginFile) -> protocol.Message:
+def load_message(setup: WorkerSetup, plugin: PluginFile) -> protocol.Message:
     """Has a worker load a plugin."""
-    return {"is": "load", "plugin": plugin.key.name, "path": plugin.path}
+    name = plugin.key.name
+    return {"is": "load", "plugin": name, "path": plugin.path, "hosted": name in setup.hosted}
 
 
 def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> bytes:

@@ -31,7 +31,7 @@ def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
         pid=worker.process.pid,
         state=state,
         since=worker.since,
-        memory=worker.memory,
+        memory=worker.memory.size,
         calls=worker.calls,
         restarts=max(0, seat.losses) if seat else 0,
         problem=seat.problem if seat else "",

@@ -24,8 +24,11 @@ _PIPE = 1 << 18
 class Process:
     """A started agent. ``commands``, ``reports`` and ``output`` are descriptors that never block; -1 once closed."""
 
-    def __init__(self, archive: Path, python: str | None, environ: Mapping[str, str]) -> None:
-        """Start it. Raises OSError when there is no such interpreter, or no room for a process."""
+    def __init__(self, archive: Path, python: str | None, environ: Mapping[str, str] | None) -> None:
+        """Start it, with this environment (None: the daemon's own).
+
+        Raises OSError when there is no such interpreter, or no room for a process.
+        """
         theirs_in, self.commands = os.pipe()
         self.reports, theirs_out = os.pipe()
         self.output, theirs_err = os.pipe()
@@ -39,7 +42,7 @@ class Process:
                 stderr=theirs_err,
                 # Ctrl-C at the daemon's terminal goes to its session; a worker finishes what it runs.
                 start_new_session=True,
-                env={**os.environ, **environ} if environ else None,
+                env=environ,
             )
         except BaseException:
             self.exit = -1

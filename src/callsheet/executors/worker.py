@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,13 @@ from typing import Any
 from callsheet import telemetry
 from callsheet.agent import protocol
 from callsheet.errors import ProtocolError
-from callsheet.executors import messages
+from callsheet.executors import loss, messages
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.guests import Guests
 from callsheet.executors.handed import HandedRuns
+from callsheet.executors.loss import Kill, Loss
+from callsheet.executors.memory import Memory
+from callsheet.executors.opening import Opening
 from callsheet.executors.output import Lines
 from callsheet.executors.process import Process, in_words
 from callsheet.model import Delivery, Failure, PluginFile, PluginKey, Run, RunEnded, Verdict
@@ -27,71 +29,60 @@ END_GRACE = 10.0
 STACK_TIME = 0.25
 """Seconds that a worker past a deadline gets to write its stacks before it is killed."""
 
-MEASURE_EVERY = 2.0
-"""Seconds between two looks at a worker's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """What a worker's end means. ``how`` it was lost, None if it ended as it should; ``suspects``: one of them may be guilty."""
-
-    said: list[Message]
-    how: str | None = None
-    suspects: Sequence[Delivery] = ()
-    loading: PluginFile | None = None
-    """The plugin that it was loading."""
-    culprit: PluginKey | None = None
-    """The plugin whose delivery is to blame."""
-    late: bool = False
-    """It was killed since a delivery took too long; the retry policy says when to go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kill:
-    """Why a worker was killed: of the deliveries it runs, ``culprits`` are to blame (none: nobody is)."""
-
-    culprits: frozenset[int] = frozenset()
-    verdict: Verdict = Verdict.CRASHED
-    kind: str = "WorkerLost"
-    why: str = ""
+_ASIDES = frozenset({"call", "called", "answer", "opened", "trouble"})
 
 
 class Worker:
     """A started worker. Its methods are called under the executor's lock; ``heard`` and ``gone`` return what is to be collected."""
 
-    def __init__(self, setup: WorkerSetup, archive: Path, ahead: int) -> None:
-        """Start the process; it has no plugins yet. Raises OSError when that can't be done."""
+    def __init__(self, setup: WorkerSetup, archive: Path, ahead: int, opening: Opening | None = None) -> None:
+        """Start the process, without plugins yet; ``opening``: the Toolkit that it has. Raises OSError when that can't be done."""
         self.guests = Guests(setup)
-        self.process = Process(archive, setup.python, setup.environ)
+        if opening is None:
+            self.process = Process(archive, setup.python, {**os.environ, **setup.environ} if setup.environ else None)
+        else:
+            self.process = Process(archive, opening.python or setup.python, opening.environ)
+        self.opened: protocol.Message | None = None
+        """What its Toolkit is, once it has one."""
+        self.asides: list[protocol.Message] = []
+        """What it said of calls and of its Toolkit; whoever takes note of it empties this."""
+        self.calls_under_way = 0
         self.site = setup.site
         self.calls = 0
         """Deliveries that it reported."""
-        self.memory: int | None = None
-        """Bytes of it in the machine's memory when last measured."""
+        self.memory = Memory(self.process)
         self.since = time.time()
         self._setup = setup
+        self._opening = opening
         self._handed = HandedRuns()
         self._ahead = ahead
         self._buffer = bytearray()
         self._lines = Lines(self._printed)
         self._loading_since = time.monotonic()
-        self._measure_at = 0.0
-        self._base: int | None = None
         self._stopping: str | None = None
         self._quiet_since: float | None = None
         self._late: tuple[frozenset[int], float] | None = None
-        self._killed: _Kill | None = None
-        self.process.send(protocol.encode(messages.setup_message(setup)))
+        self._killed: Kill | None = None
+        self.process.send(protocol.encode(messages.setup_message(setup, opening.told if opening else None)))
+        if opening is not None:
+            self._emit("worker.started", pid=self.process.pid)
 
     @property
     def name(self) -> str:
-        """Its plugins' names."""
+        """Its plugins' names; of a session's, its project's."""
+        if self._opening is not None:
+            return f"Toolkit of {self._opening.project.name}"
         return "+".join(key.name for key in self.guests.keys)
 
     @property
     def leaving(self) -> bool:
         """It takes no runs any more."""
         return self._stopping is not None or self._killed is not None
+
+    @property
+    def occupied(self) -> bool:
+        """It has something to do."""
+        return len(self._handed) > 0 or self.calls_under_way > 0 or self.guests.loading is not None
 
     @property
     def running(self) -> int:
@@ -102,9 +93,9 @@ class Worker:
         """Have it load a plugin, in addition to those it has."""
         if self.guests.loading is None:
             self._loading_since = time.monotonic()
-        first = not self.guests.keys
+        first = not self.guests.keys and self._opening is None
         self.guests.add(plugin)
-        self.process.send(protocol.encode(messages.load_message(plugin)))
+        self.process.send(protocol.encode(messages.load_message(self._setup, plugin)))
         if first:
             self._emit("worker.started", pid=self.process.pid)
 
@@ -123,13 +114,13 @@ class Worker:
         if self._stopping is None:
             self._stopping = why
             self.process.send(messages.STOP)
-            if self.guests.loading is not None and not self._handed:
+            if self._getting_ready and not self._handed and not self.calls_under_way:
                 self.kill()
 
-    def kill(self, why: _Kill | None = None) -> None:
+    def kill(self, why: Kill | None = None) -> None:
         """Kill it."""
         if self._killed is None:
-            self._killed = why or _Kill()
+            self._killed = why or Kill()
         self.process.kill()
 
     def heard(self, data: bytes) -> list[Message]:
@@ -141,8 +132,7 @@ class Worker:
                 self._take(message, said)
         except (protocol.BrokenFrameError, ProtocolError, KeyError, TypeError) as error:
             self._buffer.clear()
-            culprits = frozenset(head.id for head in self._handed.heads())
-            self.kill(_Kill(culprits, why=f"The worker of {self.name} was killed, since it talked nonsense: {error}"))
+            self.kill(loss.nonsense(self.heads(), self.name, error))
         return said
 
     def printed(self, data: bytes) -> None:
@@ -156,44 +146,39 @@ class Worker:
         """Keep deadlines at the monotonic time ``now``; returns when to look again (inf: not before something happens)."""
         if self._killed:
             return inf
-        if self._measure_at <= now:
-            self._measure(now)
-        soonest = self._measure_at
-        if self.guests.loading is not None and not self._handed.heads():
-            soonest = min(soonest, self._loading_since + loading_time)
-            if self._loading_since + loading_time <= now:
-                self.kill(_Kill(why=f"loading took longer than {loading_time:g} s"))
-        if self._stopping is not None and not self._handed:
+        soonest = self.memory.look(now)
+        if self._getting_ready and not self._handed.heads() and not self.calls_under_way:
+            patience = self._opening.patience if self._opening is not None and self.opened is None else loading_time
+            soonest = min(soonest, self._loading_since + patience)
+            if self._loading_since + patience <= now:
+                self.kill(loss.loading_too_long(patience))
+        if self._stopping is not None and not self._handed and not self.calls_under_way:
             self._quiet_since = self._quiet_since or now
             soonest = min(soonest, self._quiet_since + END_GRACE)
             if self._quiet_since + END_GRACE <= now:
                 self.kill()
         return min(soonest, self._keep_deadlines(now))
 
-    def too_large(self, limit: int) -> bool:
-        """Whether it has grown past the limit; what it took to load its plugins is no growth that a new one would mend."""
-        return self.memory is not None and self.calls > 0 and self.memory > max(limit, (self._base or 0) * 5 // 4)
-
-    def kill_for_memory(self, limit: int) -> None:
-        """Kill it, far above its limit: what runs is to blame."""
-        why = f"The worker had grown to {_megabytes(self.memory or 0)}, far above its limit of {_megabytes(limit)}, and was killed."
-        self.kill(_Kill(frozenset(head.id for head in self._handed.heads()), kind="OutOfMemory", why=why))
+    def heads(self) -> list[Delivery]:
+        """The deliveries that are being called in it."""
+        return self._handed.heads()
 
     def gone(self, code: int) -> Loss:
         """Settle its affairs after it ended with ``code``."""
         how = in_words(code)
         self._lines.close()
         heads, loading = self._handed.heads(), self.guests.loading
-        killed = self._killed or _Kill(frozenset(head.id for head in heads))
+        killed = self._killed or Kill(frozenset(head.id for head in heads))
         suspects: list[Delivery] = []
         culprits = killed.culprits
         if killed.verdict is Verdict.CRASHED and len(culprits) + (loading is not None) > 1:
             culprits, suspects = frozenset(), [head for head in heads if head.id in culprits]
         text = killed.why or f"The worker {how} during this delivery. Look at the plugin's log for its last words."
-        said = self._handed.lost(culprits, killed.verdict, Failure(killed.kind, text, self.process.stacks()))
-        if not culprits and not suspects and (self._stopping is not None or self.guests.broken):
+        stacks = self.process.stacks()
+        said = self._handed.lost(culprits, killed.verdict, Failure(killed.kind, text, stacks))
+        if not culprits and not suspects and (self._stopping is not None or self._of_no_use):
             self._emit("worker.retired", pid=self.process.pid, why=self._stopping or "its plugin could not be loaded")
-            return Loss(said)
+            return Loss(said, stacks=stacks)
         blamed = next((head for head in heads if head.id in culprits), None)
         self._emit("worker.lost", pid=self.process.pid, how=killed.why or how, delivery_id=blamed.id if blamed else None)
         return Loss(
@@ -203,7 +188,16 @@ class Worker:
             None if heads else loading,
             blamed.callback.plugin if blamed else None,
             late=killed.verdict is Verdict.TIMEOUT,
+            stacks=stacks,
         )
+
+    @property
+    def _getting_ready(self) -> bool:
+        return self.guests.loading is not None or (self._opening is not None and self.opened is None)
+
+    @property
+    def _of_no_use(self) -> bool:
+        return bool(self.guests.keys) and self.guests.broken and self._opening is None
 
     def _keep_deadlines(self, now: float) -> float:
         late, soonest = self._handed.overdue(self.guests.callbacks, now)
@@ -215,12 +209,8 @@ class Worker:
             self._late = (ids, now + STACK_TIME)
             self.process.ask_for_stacks()
         if self._late[1] <= now:
-            self.kill(_Kill(ids, Verdict.TIMEOUT, "Timeout", "It took longer than its timeout."))
+            self.kill(loss.too_late(late))
         return min(soonest, self._late[1])
-
-    def _measure(self, now: float) -> None:
-        self._measure_at = now + MEASURE_EVERY
-        self.memory = self.process.memory()
 
     def _take(self, message: protocol.Message, said: list[Message]) -> None:
         kind = message["is"]
@@ -240,11 +230,22 @@ class Worker:
             telemetry.emit("plugin.emails", site=self.site, plugin=message["plugin"], emails=message["emails"])
         elif kind == "manifest":
             self._loading_since = time.monotonic()
-            said.append(self.guests.described(message))
+            said.append(self.guests.take(message))
             if self.guests.loading is None:
-                self._base = self.process.memory()
+                self.memory.settle()
+        elif kind in _ASIDES:
+            self._take_aside(message)
         else:
             raise ProtocolError(f"it said {kind!r}")
+
+    def _take_aside(self, message: protocol.Message) -> None:
+        self.asides.append(message)
+        if message["is"] == "opened":
+            self.opened = message
+            self._loading_since = time.monotonic()
+            self.memory.settle()
+        elif message["is"] == "trouble":
+            self._stopping = "its Toolkit could not be opened"
 
     def _printed(self, text: str) -> None:
         telemetry.emit("plugin.output", site=self.site, plugin=self._speaker(), stream="output", text=text)
@@ -255,11 +256,7 @@ class Worker:
         if len(names) == 1:
             return names.pop()
         loading = self.guests.loading
-        return loading.key.name if loading else next(iter(self.guests.keys)).name
+        return loading.key.name if loading else next((key.name for key in self.guests.keys), self.name)
 
     def _emit(self, signal: str, **facts: Any) -> None:
         telemetry.emit(signal, site=self.site, plugin=self.name, **facts)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MB"

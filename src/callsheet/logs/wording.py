@@ -141,6 +141,11 @@ def _worker_grown(signal: Signal) -> Line:
     return Line(WARNING, text, PLUGIN)
 
 
+def _session_failed(signal: Signal) -> Line:
+    """What goes away by itself is tried again, and is no error yet."""
+    return Line(WARNING if signal.facts["passing"] else ERROR, signal.facts["problem"])
+
+
 def _failed(signal: Signal) -> Line | None:
     """A failed attempt. What the worker has logged itself, with its traceback and at CRITICAL, is not told twice."""
     facts = signal.facts
@@ -269,6 +274,10 @@ TABLE: dict[str, Entry] = {
         "in {retry_in:.0f} s. `callsheet deliveries --plugin {plugin}` shows at which deliveries; mend the plugin's file, and it "
         "goes on at once.",
     ),
+    "session.opening": _says(DEBUG, "Opening a Toolkit session for project {project}."),
+    "session.opened": _says(INFO, "Toolkit session of {project_name} is open: core {version}, Python {python}, {config}."),
+    "session.outdated": _says(INFO, "Toolkit session of {project_name} is opened anew, since this has changed: {changed}."),
+    "session.failed": Entry(ERROR, _session_failed),
     "delivery.failed": Entry(ERROR, _failed),
     "lane.held": Entry(WARNING, _held),
     "lane.released": _says(INFO, "Released {count} held lanes: {why}.", PLUGIN),

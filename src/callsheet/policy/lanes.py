@@ -12,8 +12,13 @@ from typing import Any
 from callsheet.model import GLOBAL, Event
 
 
-def key(lane: str, event: Event, callback: str) -> str:
-    """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name."""
+def key(lane: str, event: Event, callback: str, *, toolkit: bool = False) -> str:
+    """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name.
+
+    ``toolkit``: what is done in sessions has lanes of its own, each within one project, since each project has another session.
+    """
+    if toolkit:
+        return f"toolkit:{_link_id(event.data.get('project'))}|{key(lane, event, callback)}"
     if lane in ("plugin", GLOBAL):
         return lane
     if lane == "entity":

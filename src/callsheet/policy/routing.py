@@ -43,7 +43,12 @@ class Routes:
             made = cascades.origin(event)
             wanting = [callback for callback in wanting if not (callback.ignore_own and self._is_own(made, callback))]
         return [
-            NewDelivery(callback.key, callback.ordinal, event, lanes.key(callback.lane, event, callback.key.name))
+            NewDelivery(
+                callback.key,
+                callback.ordinal,
+                event,
+                lanes.key(callback.lane, event, callback.key.name, toolkit=callback.toolkit),
+            )
             for callback in wanting
         ]
 

@@ -83,6 +83,10 @@ class Engine(Bundle):
                 self.apps[name] = app
 
 
+def get_logger(name):
+    return logging.getLogger("sgtk").getChild(name)
+
+
 def current_engine():
     return _engine[0] if _engine else None
 

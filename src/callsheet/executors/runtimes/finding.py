@@ -1,0 +1,143 @@
+"""Finds what a project's sessions are started from, and notices when that is not so any more."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from callsheet.agent.toolkit.environment import environment
+from callsheet.config.settings import ToolkitSettings
+from callsheet.errors import ToolkitError
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.opening import Opening
+from callsheet.executors.runtimes.preparing import Preparer
+from callsheet.executors.runtimes.resolving import resolve
+from callsheet.executors.runtimes.runtime import Runtime
+from callsheet.executors.runtimes.watching import Print, changed, of_source, prints
+from callsheet.projects import Project, SiteConfiguration
+
+ASK_AGAIN = 30.0
+"""Seconds after which the site is asked again whether a project's configuration is still the one that its session has."""
+
+
+class Catalogue(Protocol):
+    """What a site knows of projects and their configurations. Raises SiteError."""
+
+    def project(self, project: int | str) -> Project | None:
+        """The project of that id or name."""
+
+    def configurations(self, project: int) -> Sequence[SiteConfiguration]:
+        """Those of a project and of the whole site."""
+
+
+@dataclass(slots=True)
+class _Made:
+    """What an opening is made of. ``known``: what the site said; ``asked_at``: the monotonic time at which it did."""
+
+    runtime: Runtime
+    prints: Mapping[str, Print | None]
+    known: Sequence[SiteConfiguration]
+    asked_at: float
+
+
+class RuntimeFinder:
+    """Implements ``opening.Finder`` on the site's PipelineConfigurations and the disk."""
+
+    def __init__(
+        self,
+        setups: Mapping[str, WorkerSetup],
+        settings: ToolkitSettings,
+        archive: Path,
+        state: Path,
+        catalogue: Callable[[str], Catalogue],
+    ) -> None:
+        """``archive``: the agent's. ``state``: a folder for homes, caches and locks. ``catalogue``: of a site, by name."""
+        self._setups = setups
+        self._settings = settings
+        self._archive = archive
+        self._state = state
+        self._catalogue = catalogue
+        self._catalogues: dict[str, Catalogue] = {}
+        self._lock = threading.Lock()
+
+    def find(self, site: str, project: int | str) -> Opening:
+        """The opening for a project. Raises ToolkitError, or SiteError if the site does not answer."""
+        setup = self._setups[site]
+        found, known = self._ask(site, project)
+        runtime = resolve(found, known, self._settings, worker_python=setup.python or sys.executable)
+        home = self._home(site, found)
+        environ = self._environ(setup, home)
+        if runtime.kind == "distributed":
+            runtime = self._preparer(setup).prepare(runtime, home=home, environ=environ)
+            runtime = replace(runtime, watched=of_source(runtime.descriptor or {}))
+        key = setup.key.reveal()
+        told = runtime.opening(host=setup.url, script=setup.script, key=key, proxy=setup.proxy, home=home, level=setup.level)
+        made = _Made(runtime, prints(runtime.watched), known, time.monotonic())
+        return Opening(found, runtime.kind, runtime.name, told, environ, runtime.python, self._settings.opening, made)
+
+    def changed(self, site: str, opening: Opening) -> str | None:
+        """The first file that has changed since, or what the site says otherwise now; None if nothing has."""
+        made: _Made = opening.made_of
+        file = changed(made.prints, prints(made.runtime.watched))
+        if file is not None:
+            return file
+        if time.monotonic() - made.asked_at < ASK_AGAIN:
+            return None
+        made.asked_at = time.monotonic()
+        _, known = self._ask(site, opening.project.id)
+        if known != made.known:
+            return "what the site's PipelineConfigurations say"
+        if made.runtime.kind == "distributed":
+            setup = self._setups[site]
+            home = self._home(site, opening.project, "look")
+            now = self._preparer(setup).descriptor(made.runtime, home=home, environ=self._environ(setup, home))
+            if now != made.runtime.descriptor:
+                return f"the descriptor of {opening.configuration}"
+        return None
+
+    def _ask(self, site: str, project: int | str) -> tuple[Project, Sequence[SiteConfiguration]]:
+        with self._lock:  # a connection is for one thread at a time
+            catalogue = self._catalogues.get(site)
+            if catalogue is None:
+                catalogue = self._catalogues[site] = self._catalogue(site)
+            found = catalogue.project(project)
+            if found is None:
+                named = f"id {project}" if isinstance(project, int) else repr(project)
+                raise ToolkitError(
+                    "no-project",
+                    f"Toolkit of project {named}: site {site} shows no such project.",
+                    "See its name, whether it is archived, and whether the script user may see it.",
+                )
+            return found, catalogue.configurations(found.id)
+
+    def _home(self, site: str, project: Project, more: str = "") -> str:
+        home = self._state / "homes" / f"{site}-{project.id}{more and '-'}{more}"
+        home.mkdir(parents=True, exist_ok=True)
+        return str(home)
+
+    def _environ(self, setup: WorkerSetup, home: str) -> Mapping[str, str]:
+        return environment(
+            {**os.environ, **setup.environ},
+            home=home,
+            bundle_cache=os.environ.get("SHOTGUN_BUNDLE_CACHE_PATH") or str(self._state / "bundles"),
+            byte_code=str(self._state / "bytecode"),
+            app_store=self._settings.app_store,
+        )
+
+    def _preparer(self, setup: WorkerSetup) -> Preparer:
+        return Preparer(
+            self._archive,
+            self._state / "locks",
+            self._settings.plugin_id,
+            setup.url,
+            setup.script,
+            setup.key.reveal(),
+            setup.proxy,
+            setup.timeout,
+        )

@@ -1,0 +1,497 @@
+"""Sessions on real workers: each project's callbacks run with that project's own core, whatever kind of configuration it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callsheet.config.settings import Secret, ToolkitSettings
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.local import LocalExecutor
+from callsheet.executors.runtimes.finding import RuntimeFinder
+from callsheet.executors.sessions.session import Limits
+from callsheet.model import Report, Run, Verdict
+from callsheet.sandbox import Sandbox
+from callsheet.site.configurations import SiteConfigurations
+from callsheet.telemetry import Recorder, recording
+from tests.agent.stage import SITE, Stage
+from tests.support.toolkits import NEW, OLD, REAL, Core, Installation, every_core, name_of
+
+CORE = Path("config", "core")
+WHERE = """
+import json, os, sys
+from callsheet import on
+
+@on("*", toolkit=True)
+def callback(ctx):
+    import sgtk
+    raise ValueError(json.dumps({
+        "file": sgtk.__file__, "version": ctx.tk.version, "project": ctx.tk_context.project["id"], "engine": ctx.engine.name,
+        "pid": os.getpid(), "python": "%d.%d" % sys.version_info[:2],
+        "read": ctx.sg.find_one("Project", [["id", "is", ctx.project["id"]]])["id"],
+    }))
+"""
+
+
+class Studio:
+    """A sandbox with projects that have Toolkit, and an executor that knows both."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.installation = Installation(folder, sandbox)
+        self._sg = sandbox.connect()
+        self._executors: list[LocalExecutor] = []
+
+    def project(self, name: str) -> int:
+        """A new project of the site."""
+        return int(self._sg.create("Project", {"name": name, "tank_name": name})["id"])
+
+    def stage(self, limits: Limits | None = None, hosted: tuple[str, ...] = (), **settings: Any) -> Stage:
+        """An executor over it; ``settings`` of Toolkit."""
+        setup = WorkerSetup(SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key), hosted=frozenset(hosted))
+        told = ToolkitSettings(**{"configs": self.installation.configs, "app_store": False, **settings})
+
+        def finder(archive: Path) -> RuntimeFinder:
+            return RuntimeFinder({SITE: setup}, told, archive, self.folder / "toolkit", lambda _: self._catalogue())
+
+        executor = LocalExecutor({SITE: setup}, self.folder / "state", ahead=16, finder=finder, limits=limits)
+        self._executors.append(executor)
+        return Stage(self.folder / "plugins", executor)
+
+    def close(self) -> None:
+        """End what was opened."""
+        for executor in self._executors:
+            executor.close(0)
+
+    def _catalogue(self) -> SiteConfigurations:
+        return SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    with Sandbox() as sandbox:
+        studio = Studio(tmp_path, sandbox)
+        yield studio
+        studio.close()
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    with recording() as recorder:
+        yield recorder
+
+
+def of(stage: Stage, project: int, name: str = "where", count: int = 1, **event: Any) -> Run:
+    """A run of deliveries whose events belong to a project."""
+    link = {"type": "Project", "id": project, "name": "P"}
+    events = {place: {"project": link, "entity": link, **event} for place in range(count)}
+    return stage.run(name, *["callback"] * count, events=events)
+
+
+def told(report: Report) -> dict[str, Any]:
+    """What the callback of WHERE said."""
+    assert report.failure is not None
+    assert report.failure.kind == "ValueError", report.failure
+    found: dict[str, Any] = json.loads(report.failure.text)
+    return found
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_a_callback_has_its_projects_core_context_engine_and_site(core: Core, studio: Studio) -> None:
+    project = studio.project("moth")
+    path = studio.installation.localized(project, core)
+    stage = studio.stage()
+    manifest = stage.start("where", WHERE)
+
+    (first,) = stage.do(of(stage, project))
+    (again,) = stage.do(of(stage, project))
+
+    assert manifest.callbacks[0].lane == "project"
+    seen = told(first)
+    assert seen["file"].startswith(str(path / "install" / "core"))
+    assert (seen["version"], seen["project"], seen["engine"], seen["read"]) == (core.version, project, "tk-shell", project)
+    assert seen["pid"] == told(again)["pid"] != manifest.pid
+
+
+def kinds(studio: Studio, cores: tuple[Core, Core]) -> dict[int, Callable[[str], bool]]:
+    """Projects of every kind, and what tells a file of its core."""
+    one, other = cores
+    made: dict[int, Callable[[str], bool]] = {}
+    localized = studio.project("localized")
+    path = str(studio.installation.localized(localized, one))
+    made[localized] = lambda file: file.startswith(path)
+    shared = studio.project("shared")
+    root = str(studio.installation.core_root("shared_core", other))
+    studio.installation.shared(shared, f"{root}\n")
+    made[shared] = lambda file: file.startswith(root)
+    distributed = studio.project("distributed")
+    studio.installation.distributed(distributed, other, name="far")
+    made[distributed] = lambda file: "far" in file or "cores" in file or "homes" in file
+    return made
+
+
+@pytest.mark.parametrize(
+    "cores", [(OLD, NEW), *([REAL[:2]] if len(REAL) > 1 else [])], ids=lambda pair: "+".join(map(name_of, pair))
+)
+def test_alternating_projects_of_all_kinds_each_get_their_own_core(cores: tuple[Core, Core], studio: Studio) -> None:
+    projects = kinds(studio, cores)
+    stage = studio.stage(starter=studio.installation.starter(cores[1]))
+    stage.start("where", WHERE)
+    runs = [(project, of(stage, project)) for project in list(projects) * 10]
+
+    for _, run in runs:
+        stage.executor.submit([run])
+    seen = [(project, told(stage.finish(run)[0])) for project, run in runs]
+
+    for project, facts in seen:
+        assert projects[project](facts["file"]), facts
+        assert facts["project"] == project
+    assert len({facts["pid"] for _, facts in seen}) == len(projects)
+
+
+def test_a_core_that_is_upgraded_on_disk_is_used_by_the_next_delivery(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    path = studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start("where", WHERE)
+    before = told(stage.do(of(stage, project))[0])
+
+    NEW.put(path / "install" / "core")
+    seen = [before]
+    while seen[-1]["version"] == OLD.version:  # a look is good for a second
+        seen.append(told(stage.do(of(stage, project))[0]))
+
+    assert seen[-1]["version"] == NEW.version
+    assert seen[-1]["pid"] != before["pid"]
+    outdated = recorder.wait_for("session.outdated", project=project)
+    assert outdated.facts["changed"] == str(path / "install" / "core" / "info.yml")
+
+
+def test_a_session_that_is_killed_in_a_call_costs_one_attempt_and_others_nothing(studio: Studio) -> None:
+    one, other = studio.project("one"), studio.project("other")
+    for project in (one, other):
+        studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        """
+        import os, signal
+        from callsheet import on
+        @on("*", toolkit=True)
+        def callback(ctx):
+            if ctx.event["session_uuid"] == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+        """,
+    )
+
+    killed, fine = of(stage, one, session_uuid="die"), of(stage, other, count=3)
+    stage.executor.submit([killed, fine])
+    (crash,) = stage.finish(killed)
+    reports = stage.finish(fine)
+    (again,) = stage.do(of(stage, one))
+
+    assert crash.verdict is Verdict.CRASHED
+    assert crash.failure is not None
+    assert "signal 9 (SIGKILL)" in crash.failure.text
+    assert [one.verdict for one in (*reports, again)] == [Verdict.OK] * 4
+
+
+def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Recorder, tmp_path: Path) -> None:
+    projects = [studio.project(f"p{number}") for number in range(10)]
+    for project in projects:
+        studio.installation.localized(project, OLD)
+    stage = studio.stage(Limits(most=2))
+    log = tmp_path / "log"
+    stage.start(
+        "where",
+        f"""
+        from callsheet import on
+        @on("*", toolkit=True)
+        def callback(ctx):
+            with open({str(log)!r}, "a") as file:
+                file.write("%d %d\\n" % (ctx.project["id"], ctx.event["id"]))
+        """,
+    )
+    runs = [of(stage, project, count=2) for project in projects * 2]
+
+    stage.executor.submit(runs)
+    for run in runs:
+        assert [one.verdict for one in stage.finish(run)] == [Verdict.OK, Verdict.OK]
+
+    done = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
+    for project in projects:
+        ids = [number for owner, number in done if owner == project]
+        assert len(ids) == 4
+        assert ids == sorted(ids)
+    opened, ended = recorder.named("session.opened"), recorder.named("worker.retired")
+    assert len(opened) >= 10
+    assert any("least recently used" in one.facts["why"] for one in ended)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said", "verdict"),
+    [
+        (lambda path: (path / CORE / "roots.yml").unlink(), "roots.yml", Verdict.GIVE_UP),
+        (lambda path: (path / CORE / "pipeline_configuration.yml").write_text("{"), "pipeline_configuration.yml", Verdict.GIVE_UP),
+        (lambda path: path.rename(path.with_name("away")), "does not exist", None),
+    ],
+    ids=["no configuration", "broken YAML", "moved away"],
+)  # fmt: skip
+def test_a_project_whose_toolkit_can_not_be_had_says_why(
+    harm: Callable[[Path], object], said: str, verdict: Verdict | None, studio: Studio
+) -> None:
+    project, healthy = studio.project("moth"), studio.project("healthy")
+    path = studio.installation.localized(project, OLD)
+    studio.installation.localized(healthy, OLD)
+    harm(path)
+    stage = studio.stage()
+    stage.start("where", WHERE)
+
+    reports = stage.do(of(stage, project, count=2))
+    fine = stage.do(of(stage, healthy))
+
+    assert len(reports) == 1  # the second comes back
+    failure = reports[0].failure
+    assert failure is not None
+    assert failure.kind == "ToolkitError"
+    assert "moth" in failure.text
+    assert said in failure.text
+    assert verdict in (None, reports[0].verdict)
+    assert told(fine[0])["project"] == healthy
+
+
+def test_an_event_without_a_project_and_a_project_without_toolkit_are_clear_answers(studio: Studio) -> None:
+    project = studio.project("bare")
+    stage = studio.stage()
+    stage.start("where", WHERE)
+
+    (nobody,) = stage.do(stage.run("where", "callback", events={0: {"project": None}}))
+    (nothing,) = stage.do(of(stage, project))
+
+    assert nobody.verdict is nothing.verdict is Verdict.GIVE_UP or nothing.failure is not None
+    assert nobody.failure is not None
+    assert "belongs to no project" in nobody.failure.text
+    assert nothing.failure is not None
+    assert "it has no Toolkit" in nothing.failure.text
+
+
+def test_a_legacy_plugin_is_hosted_by_one_line_of_configuration(studio: Studio) -> None:
+    one, other = studio.project("one"), studio.project("other")
+    paths = {one: studio.installation.localized(one, OLD), other: studio.installation.localized(other, NEW)}
+    stage = studio.stage(hosted=("where",))
+    manifest = stage.start(
+        "where",
+        """
+        import sgtk
+        from tank import Hook
+        logger = sgtk.platform.get_logger(__name__)
+        class Mine(Hook):
+            pass
+        def registerCallbacks(reg):
+            reg.registerCallback("script", "script-key", callback, stopOnError=False)
+        def callback(sg, logger, event, args):
+            raise ValueError(sgtk.__file__)
+        """,
+    )
+    runs = [(project, of(stage, project)) for project in (one, other) * 5]
+
+    for _, run in runs:
+        stage.executor.submit([run])
+
+    assert manifest.problem is None
+    for project, run in runs:
+        (report,) = stage.finish(run)
+        assert report.failure is not None
+        assert report.failure.text.startswith(str(paths[project]))
+
+
+CALLS = """
+import os, threading
+from callsheet import on
+from callsheet.toolkit import CarryError, SessionError, SessionTimeout, here, session
+
+def seen(shot, *, more=None):
+    import sgtk
+    return {"version": here().tk.version, "file": sgtk.__file__, "pid": os.getpid(), "shot": shot, "more": more,
+            "context": here().context_for()}
+
+def fails():
+    raise KeyError("no such step")
+
+def hangs():
+    threading.Event().wait()
+
+def can_not_come_back():
+    return here().tk
+
+def dies():
+    os._exit(3)
+"""
+
+
+def asking(body: str) -> str:
+    """A legacy plugin that asks for sessions."""
+    head = 'def registerCallbacks(reg):\n    reg.registerCallback("n", "some-key", callback, stopOnError=False)\n'
+    return CALLS + head + "def callback(sg, logger, event, args):\n" + textwrap.indent(textwrap.dedent(body).strip(), "    ")
+
+
+def said(stage: Stage, run: Run) -> str:
+    """The text of the run's one failure, which the callback makes of what it saw."""
+    (report,) = stage.do(run)
+    assert report.failure is not None
+    return report.failure.text
+
+
+def test_a_function_is_called_in_the_session_of_another_project(studio: Studio) -> None:
+    one, other = studio.project("one"), studio.project("other")
+    studio.installation.localized(one, OLD)
+    studio.installation.localized(other, NEW)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        asking(
+            f"""
+            first = session({one}).call(seen, "010", more=("a", 1))
+            again = session("one").call(seen, "020")
+            second = session({{"type": "Project", "id": {other}}}).call(seen, "010")
+            assert first["pid"] == again["pid"] != os.getpid(), (first, again)
+            assert first["more"] == ("a", 1)
+            assert first["context"].project["id"] == {one}
+            raise ValueError("%s %s" % (first["version"], second["version"]))
+            """
+        ),
+    )
+
+    assert said(stage, of(stage, one)) == f"{OLD.version} {NEW.version}"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        ("fails", "SessionError", "KeyError: 'no such step'"),
+        ("hangs", "SessionTimeout", "longer than 0.5 s"),
+        ("can_not_come_back", "CarryError", "what can_not_come_back returned"),
+        ("dies", "SessionLost", "exit code 3"),
+    ],
+)
+def test_what_goes_wrong_in_a_session_is_told_to_the_caller(call: str, kind: str, text: str, studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        asking(
+            f"""
+            if event["session_uuid"] == "wrong":
+                session({project}, timeout=0.5).call({call})
+            raise ValueError(session({project}).call(seen, "010")["version"])
+            """
+        ),
+    )
+
+    (wrong,) = stage.do(of(stage, project, session_uuid="wrong"))
+    right = said(stage, of(stage, project))
+
+    assert wrong.failure is not None
+    assert wrong.failure.kind.rpartition(".")[2] == kind
+    assert text in wrong.failure.text
+    if call == "fails":
+        assert "in fails" in wrong.failure.text
+    assert right == OLD.version
+
+
+def test_two_threads_of_one_plugin_get_the_sessions_that_they_ask_for(studio: Studio) -> None:
+    one, other = studio.project("one"), studio.project("other")
+    studio.installation.localized(one, OLD)
+    studio.installation.localized(other, NEW)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        asking(
+            f"""
+            from concurrent.futures import ThreadPoolExecutor
+            wanted = [{one}, {other}] * 20
+            with ThreadPoolExecutor(2) as pool:
+                versions = list(pool.map(lambda project: session(project).call(seen, project)["version"], wanted))
+            raise ValueError(sorted(set(zip(wanted, versions))))
+            """
+        ),
+    )
+
+    assert said(stage, of(stage, one)) == str(sorted({(one, OLD.version), (other, NEW.version)}))
+
+
+def test_a_session_of_its_own_project_is_called_at_once(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        CALLS
+        + textwrap.dedent(
+            """
+            @on("*", toolkit=True)
+            def callback(ctx):
+                raise ValueError(session(ctx.project).call(seen, "010")["pid"] == os.getpid())
+            """
+        ),
+    )
+
+    assert said(stage, of(stage, project)) == "True"
+
+
+def test_a_reloaded_plugin_is_new_in_its_sessions(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    plugin = 'from callsheet import on\n@on("*", toolkit=True)\ndef callback(ctx): raise ValueError("{}")'
+    stage.start("where", plugin.format("old"))
+    assert said(stage, of(stage, project)) == "old"
+
+    stage.start("where", plugin.format("new"))
+    assert said(stage, of(stage, project)) == "new"
+
+
+def test_an_idle_session_ends(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage(Limits(idle=0.5))
+    stage.start("where", WHERE)
+    stage.do(of(stage, project))
+
+    retired = recorder.wait_for("worker.retired")
+    assert "nothing to do for 0.5 s" in retired.facts["why"]
+
+
+def test_a_killed_idle_session_is_replaced_when_it_is_needed(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start("where", WHERE)
+    first = told(stage.do(of(stage, project))[0])
+
+    os.kill(first["pid"], signal.SIGKILL)
+    stage.until(lambda: not any(one.pid == first["pid"] for one in stage.executor.workers()))
+    again = told(stage.do(of(stage, project))[0])
+
+    assert again["pid"] != first["pid"]
+
+
+def test_sessions_are_opened_ahead_where_that_is_asked_for(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    executor = studio.stage().executor
+    assert isinstance(executor, LocalExecutor)
+
+    executor.warm(SITE, "moth")
+
+    opened = recorder.wait_for("session.opened", project=project)
+    assert opened.facts["version"] == OLD.version
