@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,13 @@ toolkit.destroy()
 """
 
 
+NOW = """
+from callsheet.agent.toolkit.prepare import descriptor_now
+from callsheet.agent.toolkit.prologue import open_toolkit
+say({"now": descriptor_now(open_toolkit(told).sgtk, told)})
+"""
+
+
 class House:
     """An installation with what prepares need."""
 
@@ -54,7 +62,7 @@ class House:
     def preparer(self, **more: Any) -> Preparer:
         place = archive.build(self.folder / "state")
         told = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "timeout": 20.0, **more}
-        return Preparer(place, self.folder / "state" / "locks", "basic.callsheet", **told)
+        return Preparer(place, self.folder / "state" / "locks", **told)
 
     def at(self, name: str = "home") -> dict[str, Any]:
         home = str(self.folder / name)
@@ -63,10 +71,10 @@ class House:
             "environ": environment(os.environ, home=home, bundle_cache=str(self.folder / "bundles-cache"), app_store=False),
         }
 
-    def open(self, runtime: Runtime, name: str = "home") -> Any:
+    def open(self, runtime: Runtime, name: str = "home", code: str = OPEN) -> Any:
         access: dict[str, Any] = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "proxy": None}
         told = replace(runtime, apps=("tk-multi-mini",)).opening(home=str(self.folder / name), **access)
-        return Insider.in_folder(self.folder).ask(OPEN, told)
+        return Insider.in_folder(self.folder).ask(code, told)
 
 
 @pytest.fixture
@@ -96,6 +104,21 @@ def test_what_would_be_prepared_can_be_asked_for(core: Core, house: House) -> No
     found = house.preparer().descriptor(house.runtime(core), **house.at())
 
     assert (found["type"], found["path"]) == ("path", str(source))
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_an_open_toolkit_sees_what_would_be_prepared_now(core: Core, house: House) -> None:
+    source, _ = house.installation.distributed(LIGHTHOUSE.id, core)
+    found = house.preparer().prepare(house.runtime(core), **house.at())
+    assert house.open(found, code=NOW)["now"] == found.descriptor
+
+    moved = str(shutil.copytree(source, source.with_name("moved")))
+    sg = house.sandbox.connect()
+    sg.update("PipelineConfiguration", found.configuration, {"descriptor": f"sgtk:descriptor:path?path={moved}"})
+
+    now = house.open(found, code=NOW)["now"]
+    assert now != found.descriptor
+    assert now["path"] == moved
 
 
 @pytest.mark.parametrize("core", every_core(), ids=name_of)

@@ -259,6 +259,7 @@ def test_what_may_not_be_read_is_named(installation: Installation) -> None:
     "name",
     [
         "config/core/templates.yml",
+        "config/core/hooks/pick_environment.py",
         "config/env/shot.yml",
         "config/env/new.yml",
         "install/core/core_Linux.cfg",

@@ -91,6 +91,18 @@ def _expect_one(descriptor: Any, told: Mapping[str, Any]) -> None:
         )
 
 
+def descriptor_now(sgtk: Any, told: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a distributed configuration would be prepared from now, asked with a core that is open already.
+
+    One or two reads, and nothing in the process changes by it. Raises ToolkitTrouble.
+    """
+    try:
+        manager = manager_for(sgtk, told, sgtk.get_authenticated_user())
+        return dict(manager.resolve_descriptor({"type": "Project", "id": told["project"]["id"]}).get_dict())
+    except Exception as error:
+        raise recognised(error, told, "asking {} for its configuration".format(told["host"])) from error
+
+
 def interpreter_of(descriptor: Any) -> Optional[str]:
     """The interpreter that the configuration names for this system; None if it names none."""
     try:

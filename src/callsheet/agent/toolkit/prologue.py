@@ -6,6 +6,7 @@ The description that ``open_toolkit`` takes is plain data::
 
     {"project": {"type": "Project", "id": int, "name": str}, "core": folder to import sgtk from, "config": folder of the
      configuration, "version": what the core's info.yml said | null, "descriptor": the configuration's descriptor | null,
+     "plugin_id", "configuration", "base": as in ``prepare``, needed by its ``descriptor_now`` alone,
      "engine": str | null, "apps": [str], "host": str, "script": str, "key": str, "proxy": str | null,
      "home": SHOTGUN_HOME | null, "log_level": int}
 """

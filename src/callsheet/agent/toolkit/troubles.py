@@ -66,6 +66,13 @@ TROUBLES = (
         "See that the place which its descriptor names can be reached from this machine.",
     ),
     _Known(
+        "install",
+        ("TankDescriptorError",),
+        (),
+        "See that the place which that descriptor names can be reached from this machine; a bundle cache that lost files can be"
+        " deleted, and is filled anew.",
+    ),
+    _Known(
         "distributed",
         (),
         ("use the Bootstrap API instead",),
@@ -140,7 +147,7 @@ def recognised(error: BaseException, told: Mapping[str, Any], doing: str) -> Too
         kind, cure = "network", "It is tried again; if it stays, see whether this machine reaches the site and its shares."
     else:
         kind, cure = "other", "Read the traceback; the same should happen with this core and this Python outside of Callsheet."
-    problem = "{} While {} (Python {}.{}): {}.".format(subject(told), doing, *sys.version_info[:2], said.rstrip("."))
+    problem = "{} While {} (Python {}.{}): {}.".format(subject(told), doing, *sys.version_info[:2], said.rstrip(".!"))
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
     return ToolkitTrouble(kind, problem, cure, passing=passing, trace=trace)
 

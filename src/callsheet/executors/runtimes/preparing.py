@@ -29,7 +29,6 @@ class Preparer:
 
     archive: Path
     locks: Path
-    plugin_id: str
     host: str
     script: str
     key: str
@@ -59,7 +58,7 @@ class Preparer:
             "starter": runtime.starter,
             "project": {"type": "Project", "id": runtime.project.id, "name": runtime.project.name},
             "engine": runtime.engine,
-            "plugin_id": self.plugin_id,
+            "plugin_id": runtime.plugin_id,
             "configuration": runtime.configuration,
             "base": runtime.base,
             "host": self.host,

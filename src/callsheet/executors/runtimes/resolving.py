@@ -94,6 +94,7 @@ def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: To
         python_pinned=pin.python is not None,
         configuration=choice.configuration,
         starter=starter,
+        plugin_id=settings.plugin_id,
         base=choice.base,
     )
 

@@ -35,6 +35,8 @@ class Runtime:
     """Id of the PipelineConfiguration; None where the site was not asked, or knows none."""
     starter: str | None = None
     """The folder to import the core from that a distributed one is prepared with."""
+    plugin_id: str = ""
+    """As whom a distributed one is asked for."""
     base: str | None = None
     """Descriptor that a distributed one is prepared from without asking the site."""
     descriptor: Mapping[str, Any] | None = None
@@ -69,6 +71,9 @@ class Runtime:
             "config": self.config,
             "version": self.version,
             "descriptor": None if self.descriptor is None else dict(self.descriptor),
+            "plugin_id": self.plugin_id,
+            "configuration": self.configuration,
+            "base": self.base,
             "engine": self.engine,
             "apps": list(self.apps),
             "host": host,

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from callsheet.executors.runtimes.files import SYSTEM
 
-_FOLDERS = ("config/env", "config/core")
-_SUFFIXES = (".yml", ".cfg")
+_FOLDERS = ("config/env", "config/core", "config/hooks")
+_SUFFIXES = (".yml", ".cfg", ".py")  # hooks too: a core keeps what it has loaded
 
 
 class Print(NamedTuple):
@@ -37,7 +37,7 @@ def of_source(descriptor: Mapping[str, Any]) -> tuple[str, ...]:
     path = descriptor.get("path")
     if descriptor.get("type") not in ("path", "dev") or not isinstance(path, str):
         return ()
-    return tuple(os.path.join(path, one) for one in ("core", "env"))
+    return tuple(os.path.join(path, one) for one in ("core", "env", "hooks"))
 
 
 def prints(watched: Iterable[str]) -> dict[str, Print | None]:

@@ -35,15 +35,13 @@ class ToolkitManager(object):
         return self._descriptor_of(found)
 
     def prepare_engine(self, engine_name, entity):
-        found = self._find(entity)
-        descriptor = self._descriptor_of(found)
-        path = descriptor.get_path() if found and found["linux_path"] else self._install(descriptor, found, entity)
+        path, descriptor = self._bring(entity)
         PipelineConfiguration(path)
         return path, descriptor
 
     def bootstrap_engine(self, engine_name, entity=None):
         """In this very process: the core that the configuration wants takes the place of this one."""
-        path, _ = self.prepare_engine(engine_name, entity)
+        path, _ = self._bring(entity)
         for name in [one for one in sys.modules if one.split(".")[0] in ("tank", "sgtk", "tank_vendor")]:
             sys.modules["%032x%s" % (id(self), name)] = sys.modules.pop(name)
         sys.path.insert(0, get_core_python_path_for_config(path))
@@ -55,6 +53,13 @@ class ToolkitManager(object):
         )
         tk = tank.sgtk_from_path(path)
         return tank.platform.start_engine(engine_name, tk, tk.context_from_entity(entity["type"], entity["id"]))
+
+    def _bring(self, entity):
+        found = self._find(entity)
+        descriptor = self._descriptor_of(found)
+        if found and found["linux_path"]:
+            return descriptor.get_path(), descriptor
+        return self._install(descriptor, found, entity), descriptor
 
     def _find(self, entity):
         sg = self._user.create_sg_connection()
