@@ -10,7 +10,7 @@ import fcntl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Preparer:
     locks: Path
     host: str
     script: str
-    key: str
+    key: str = field(repr=False)
     proxy: str | None = None
     timeout: float = 60.0
     """Seconds after which a silent socket gives up."""
