@@ -26,8 +26,9 @@ from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
 from callsheet.model import Intake, PluginKey
 from callsheet.ports import EventLog
+from callsheet.services.at_cursor import Reading
 from callsheet.services.dispatch import Dispatch
-from callsheet.services.intake import IntakeService, Reading
+from callsheet.services.intake import IntakeService
 from callsheet.services.outage import Outage
 from callsheet.services.roster import Roster
 from callsheet.services.upkeep import Upkeep
@@ -168,13 +169,13 @@ class Daemon:
             Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting),
             ledger,
             roster,
-            live=ReadAhead(connect),
-            past=ReadAhead(connect),
+            log=ReadAhead(connect, site.pages_ahead),
             outage=Outage(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
             recorded=recorded,
             begin=lambda log: self._begin(site, log, ledger),
         )
-        intake.draining = self._drain
+        if self._drain:
+            intake.drain()
         return intake
 
     def _begin(self, site: SiteSettings, log: EventLog, ledger: SqliteLedger) -> None:

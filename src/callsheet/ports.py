@@ -6,7 +6,7 @@ One contract suite per port (``tests/contracts``); every adapter passes it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
@@ -28,22 +28,41 @@ from callsheet.model import (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in ascending id order; ``full`` when there may be more behind the last."""
+    """Events in ascending id order; ``full`` when there may be more behind the last.
+
+    ``at``: the site's own time of the answer, in seconds since the epoch; None where the site doesn't say.
+    """
 
     events: tuple[Event, ...]
     full: bool
+    at: float | None = field(default=None, compare=False)
 
 
 class EventLog(Protocol):
-    """The event log of one site. Both methods raise SiteError when it doesn't answer and SiteRefusedError when it says no."""
+    """The event log of one site. Methods that ask it raise SiteError when it doesn't answer, SiteRefusedError when it says no."""
 
     def newest_id(self) -> int:
         """The id of the newest event; 0 when the log is empty."""
 
-    def read(self, after: int, limit: int, *, until: int | None = None, missing: Sequence[Gap] = ()) -> Page:
+    def settled_id(self, after: int, before: float) -> int:
+        """The newest id of those events behind ``after`` that have none made later than ``before`` (epoch) in front of them.
+
+        ``after`` if there is no such event. Two requests.
+        """
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        until: int | None = None,
+        missing: Sequence[Gap] = (),
+        types: frozenset[str] | None = None,
+    ) -> Page:
         """Up to ``limit`` events with ``after < id`` (and ``id <= until``), and those of ``missing`` that have appeared.
 
-        One request. Events of ``missing`` come in addition to the page: they never make it full, unless they alone fill it.
+        ``types``: only events of these types (None: of any), those of ``missing`` excepted. One request; none where nothing is
+        asked for. Events of ``missing`` come in addition to the page: they never make it full, unless they alone fill it.
         """
 
     def close(self) -> None:

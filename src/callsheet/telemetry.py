@@ -25,6 +25,7 @@ SIGNALS: dict[str, str] = {
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
     "site.recovered": "site, seconds (of outage)",
     "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
+    "events.sifted": "site, after, until, types (how many are read up to there; events of others are left out)",
     "events.routed": "site, events, deliveries, plugins (name → new deliveries)",
     "gap.opened": "site, first, last",
     "gap.filled": "site, event_id, plugin (None: every plugin that had passed it)",

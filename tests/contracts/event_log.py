@@ -130,6 +130,59 @@ class EventLogContract:
         assert ids(page) == list(events[:5])
         assert page.full
 
+    # -- some types
+
+    def test_with_types_only_those_events_come_up_to_the_page_and_to_the_end(self, sandbox: Sandbox, log: EventLog) -> None:
+        kinds = ("Shotgun_Shot_New", "Shotgun_Task_Change", "Shotgun_Asset_New")
+        events = sandbox.add_events(30, make=lambda number: {"event_type": kinds[number % 3]})
+        wanted = [one for number, one in enumerate(events) if number % 3 != 1]
+        types = frozenset({"Shotgun_Shot_New", "Shotgun_Asset_New"})
+        page = log.read(0, 7, types=types)
+        assert ids(page) == wanted[:7]
+        assert page.full
+        assert ids(log.read(wanted[6], 100, types=types)) == wanted[7:]
+        assert ids(log.read(wanted[6], 100, until=wanted[10], types=types)) == wanted[7:11]
+        assert ids(log.read(0, 100, types=frozenset({"Shotgun_Note_New"}))) == []
+
+    def test_hundreds_of_types_are_one_request(self, sandbox: Sandbox, log: EventLog) -> None:
+        events = sandbox.add_events(3)
+        log.read(0, 10)
+        before = sandbox.requests()["read"]
+        types = frozenset({"Shotgun_Task_Change", *(f"Shotgun_CustomEntity{number:02}_Change" for number in range(500))})
+        assert ids(log.read(events[0], 10, types=types)) == list(events[1:])
+        assert sandbox.requests()["read"] == before + 1
+
+    def test_no_type_at_all_is_no_request(self, sandbox: Sandbox, log: EventLog) -> None:
+        sandbox.add_events(3)
+        before = sandbox.requests()
+        assert log.read(0, 10, types=frozenset()) == Page((), full=False)
+        assert sandbox.requests() == before
+
+    @pytest.mark.parametrize("types", [frozenset(), frozenset({"Shotgun_Shot_New"})])
+    def test_missing_ids_come_whatever_their_type(self, sandbox: Sandbox, log: EventLog, types: frozenset[str]) -> None:
+        events = sandbox.add_events(10)
+        shots = sandbox.add_events(2 if types else 0, "Shotgun_Shot_New")
+        page = log.read(events[8], 100, missing=[gap(events[2]), gap(events[4], events[5])], types=types)
+        assert ids(page) == [events[2], events[4], events[5], *shots]
+
+    # -- how old the log is
+
+    def test_what_is_settled_ends_before_the_first_event_that_is_young(self, sandbox: Sandbox, log: EventLog) -> None:
+        times = [1_000, 1_010, 1_020, 1_020, 1_200, 1_015, 1_300]
+        events = sandbox.add_events(len(times), make=lambda number: {"created_at": times[number]})
+        sandbox.skip_event_id(5)
+        assert log.settled_id(0, 999) == 0
+        assert log.settled_id(0, 1_020) == events[3]
+        assert log.settled_id(0, 1_199) == events[3], "an older event behind a young one settles nothing"
+        assert log.settled_id(events[4], 1_199) == events[5]
+        assert log.settled_id(events[3], 1_199) == events[3]
+        assert log.settled_id(0, 2_000) == events[-1]
+        assert log.settled_id(events[-1], 2_000) == events[-1]
+
+    def test_a_page_says_what_time_it_is_at_the_site(self, sandbox: Sandbox, log: EventLog) -> None:
+        sandbox.site.clock = lambda: 1_000_000_000.7
+        assert log.read(0, 10).at == 1_000_000_000
+
     # -- what goes wrong
 
     def test_a_site_that_is_down_is_a_site_error_that_names_it(self, sandbox: Sandbox, log: EventLog) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -10,35 +10,15 @@ import pytest
 
 from callsheet.desk import DeliveryQuery
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Callback, Gap, Intake, Outcome, PluginFile, PluginKey, PluginState, State
-from callsheet.ports import Page
-from callsheet.services.intake import IntakeService, Reading
+from callsheet.model import Callback, Intake, Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.services.at_cursor import Reading
+from callsheet.services.intake import IntakeService
 from callsheet.services.outage import Outage
 from callsheet.services.roster import Ready
-from tests.support.events import CREATED_AT, SITE, callback, event
+from tests.support.events import CREATED_AT, SITE, callback
+from tests.support.memory_log import MemoryLog
 
 NOW = datetime.fromisoformat(CREATED_AT).timestamp() + 1
-
-
-class MemoryLog:
-    """Implements ports.EventLog on a list of ids."""
-
-    def __init__(self, ids: Sequence[int]) -> None:
-        self.ids = list(ids)
-
-    def newest_id(self) -> int:
-        return max(self.ids, default=0)
-
-    def read(self, after: int, limit: int, *, until: int | None = None, missing: Sequence[Gap] = ()) -> Page:
-        wanted = sorted(
-            number
-            for number in self.ids
-            if (after < number and (until is None or number <= until)) or any(gap.first <= number <= gap.last for gap in missing)
-        )
-        return Page(tuple(event(number) for number in wanted[:limit]), full=len(wanted) >= limit)
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 class Cast:
@@ -78,8 +58,7 @@ class Desk:
             Reading(SITE, "http://site", poll=1.0, page=4, most_waiting=most_waiting),
             ledger,
             self.cast,  # type: ignore[arg-type]  # has what the intake asks of a Roster
-            live=self.log,
-            past=self.log,
+            log=self.log,
             outage=Outage(SITE, "http://site", longest=1.0, tries=5, clock=lambda: NOW, steady=lambda: self.time),
             recorded=lambda: None,
             begin=lambda log: None,

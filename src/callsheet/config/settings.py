@@ -53,6 +53,8 @@ class SiteSettings:
     """Seconds between two polls of the event log, when the last one was not full."""
     page: int = 500
     """Events per request."""
+    pages_ahead: int = 8
+    """Pages asked for at once at most, each over a connection of its own, while there is more to read than one."""
     gaps: Literal["eager", "strict"] = "eager"
     """``strict``: events behind a missing id wait for it, or for the end of its window."""
     order: Literal["plugin", "global"] = "plugin"

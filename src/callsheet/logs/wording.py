@@ -243,6 +243,7 @@ TABLE: dict[str, Entry] = {
     "site.lost": Entry(ERROR, _site_lost),
     "site.recovered": _says(INFO, "Connected to SG again after {seconds:.0f} s."),
     "events.read": Entry(DEBUG, _got),
+    "events.sifted": _says(INFO, "Far behind: up to event {until}, only events of the {types} types that plugins want are read."),
     "events.routed": _says(DEBUG, "Recorded {deliveries} deliveries for {events} events."),
     "gap.opened": Entry(INFO, lambda signal: Line(INFO, f"Adding event {_ids(signal.facts, 'id', 'ids')} to backlog.")),
     "gap.filled": Entry(INFO, _gap_filled),

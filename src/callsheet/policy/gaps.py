@@ -35,11 +35,13 @@ def admit(
     now: float,
     window: float,
     strict: bool = False,
+    settled: int = 0,
 ) -> Admission:
     """Sort a page (ascending ids) into fresh and late events, and find the gaps that it opens.
 
     ``clock`` is the site's clock of answered time, ``now`` the wall clock (epoch seconds). A gap whose next event is older than
-    ``window`` seconds is not waited for: what it lacked would have shown by now. ``strict`` stops in front of an open gap.
+    ``window`` seconds is not waited for: what it lacked would have shown by now. The same holds for all ids up to ``settled``,
+    whose events may have been left out here. ``strict`` stops in front of an open gap.
     """
     left = list(gaps)
     take: list[Event] = []
@@ -52,14 +54,14 @@ def admit(
             owners, left = _fill(left, event.id)
             late.extend((event, owner) for owner in owners)
             continue
-        if event.id > cursor + 1:
+        if event.id > cursor + 1 and event.id > settled:
             hole = Gap(cursor + 1, event.id - 1, clock + window)
             known = _covering(left, hole) if strict else None
             if known is not None and known.until <= clock:
                 expired.append(hole)
             elif known is not None:
                 break
-            elif _age(event, now) > window:
+            elif age(event, now) > window:
                 ignored.append(hole)
             else:
                 opened.append(hole)
@@ -85,6 +87,15 @@ def expire(gaps: Iterable[Gap], clock: float, cursor: int) -> tuple[tuple[Gap, .
     return tuple(kept), tuple(ended)
 
 
+def age(event: Event, now: float) -> float:
+    """Seconds since the event was made; 0 for a time that can't be read, so that its gap is waited for."""
+    try:
+        made = datetime.fromisoformat(str(event.data["created_at"]))
+    except (KeyError, ValueError):
+        return 0.0
+    return now - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
+
+
 def _fill(gaps: list[Gap], event_id: int) -> tuple[list[str | None], list[Gap]]:
     """Take ``event_id`` out of every gap that has it; returns the owners of those gaps and what is left."""
     owners: list[str | None] = []
@@ -103,12 +114,3 @@ def _fill(gaps: list[Gap], event_id: int) -> tuple[list[str | None], list[Gap]]:
 
 def _covering(gaps: Iterable[Gap], hole: Gap) -> Gap | None:
     return next((gap for gap in gaps if gap.plugin is None and gap.first <= hole.first and hole.last <= gap.last), None)
-
-
-def _age(event: Event, now: float) -> float:
-    """Seconds since the event was made; 0 for a time that can't be read, so that its gap is waited for."""
-    try:
-        made = datetime.fromisoformat(str(event.data["created_at"]))
-    except (KeyError, ValueError):
-        return 0.0
-    return now - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()

@@ -32,6 +32,11 @@ class Routes:
                 if wanted is not None:
                     self._wanted.setdefault(name, []).append((callback, wanted))
 
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The event types that any of them wants; None where one wants all."""
+        return None if self._every else frozenset(self._wanted)
+
     def route(self, event: Event) -> list[NewDelivery]:
         """The deliveries that this event makes, in the callbacks' order."""
         candidates = self._wanted.get(event.type, self._every)

@@ -9,6 +9,7 @@ import socketserver
 import sys
 import threading
 import traceback
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -207,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {content_type}"]
         lines += [f"Content-Length: {len(body) if length is None else length}"]
+        lines += [f"Date: {formatdate(self.server.site.clock(), usegmt=True)}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if self.close_connection:
             lines.append("Connection: close")

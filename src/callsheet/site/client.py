@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from ssl import SSLError
-from typing import TypeVar
+from typing import Any, TypeVar
 from xmlrpc.client import ProtocolError, ResponseError
 
 from shotgun_api3.lib.httplib2 import HttpLib2Error
@@ -36,8 +37,15 @@ class _PlainShotgun(Shotgun):
     # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence, after 502 and 504.
     MAX_ATTEMPTS = 1
 
+    answered_at: float | None = None
+
     def _transform_inbound(self, data: T) -> T:
         return data
+
+    def _http_request(self, *request: Any) -> Any:
+        status, headers, body = super()._http_request(*request)
+        self.answered_at = _epoch(headers.get("date"))
+        return status, headers, body
 
 
 class SiteClient:
@@ -77,9 +85,21 @@ class SiteClient:
         finally:
             self._used_at = time.monotonic()
 
+    @property
+    def answered_at(self) -> float | None:
+        """What the site's own clock said with its last answer, in epoch seconds; None where it didn't say."""
+        return self._client.answered_at
+
     def close(self) -> None:
         """Drop the connection; the next question opens another."""
         self._client.close()
+
+
+def _epoch(date: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return None
 
 
 def _in_words(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from callsheet.model import Event, Gap
@@ -22,33 +23,58 @@ class SiteEventLog:
 
     def newest_id(self) -> int:
         """See ports.EventLog."""
-        newest = self._client.ask(
-            lambda client: client.find_one("EventLogEntry", [], ["id"], order=[{"field_name": "id", "direction": "desc"}])
-        )
-        return int(newest["id"]) if newest else 0
+        return self._first_id([], "desc") or 0
 
-    def read(self, after: int, limit: int, *, until: int | None = None, missing: Sequence[Gap] = ()) -> Page:
+    def settled_id(self, after: int, before: float) -> int:
         """See ports.EventLog."""
-        filters = _filters(after, until, missing)
+        moment = datetime.fromtimestamp(int(before), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        behind = ["id", "greater_than", after]
+        young = self._first_id([behind, ["created_at", "greater_than", moment]], "asc")
+        old = behind if young is None else ["id", "between", [after + 1, young - 1]]
+        return self._first_id([old], "desc") or after
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        until: int | None = None,
+        missing: Sequence[Gap] = (),
+        types: frozenset[str] | None = None,
+    ) -> Page:
+        """See ports.EventLog."""
+        if types is not None and not types and not missing:
+            return Page((), full=False)
+        filters = _filters(after, until, missing, types)
         found = self._client.ask(
             lambda client: client.find(
                 "EventLogEntry", filters, list(FIELDS), order=[{"field_name": "id", "direction": "asc"}], limit=limit
             )
         )
-        return Page(tuple(Event(self._site, data) for data in found), full=len(found) >= limit)
+        return Page(tuple(Event(self._site, data) for data in found), full=len(found) >= limit, at=self._client.answered_at)
 
     def close(self) -> None:
         """See ports.EventLog."""
         self._client.close()
 
+    def _first_id(self, filters: list[Any], direction: str) -> int | None:
+        found = self._client.ask(
+            lambda client: client.find_one("EventLogEntry", filters, ["id"], order=[{"field_name": "id", "direction": direction}])
+        )
+        return int(found["id"]) if found else None
 
-def _filters(after: int, until: int | None, missing: Sequence[Gap]) -> list[Any]:
-    fresh = ["id", "greater_than", after] if until is None else ["id", "between", [after + 1, until]]
+
+def _filters(after: int, until: int | None, missing: Sequence[Gap], types: frozenset[str] | None) -> list[Any]:
+    fresh: list[Any] = [["id", "greater_than", after] if until is None else ["id", "between", [after + 1, until]]]
+    if types:
+        fresh.append(["event_type", "in", sorted(types)])
     if not missing:
-        return [fresh]
+        return fresh
     single = sorted({gap.first for gap in missing if gap.first == gap.last})
     ranges = sorted({(gap.first, gap.last) for gap in missing if gap.first != gap.last})
-    conditions = [fresh, *(["id", "between", [first, last]] for first, last in ranges)]
+    conditions: list[Any] = [["id", "between", [first, last]] for first, last in ranges]
     if single:
         conditions.append(["id", "in", single])
+    if types is None or types:
+        conditions.append(fresh[0] if len(fresh) == 1 else {"filter_operator": "all", "filters": fresh})
     return [{"filter_operator": "any", "filters": conditions}]

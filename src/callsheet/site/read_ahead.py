@@ -1,108 +1,103 @@
 """Several pages in flight when a site's log is far ahead of us.
 
-A reader that is behind waits for the site most of the time. Once a page came back full, the ids up to the newest are cut into
-ranges of one page each, and a few of these ranges are asked for at once, each over a connection of its own. Ranges of ids, not
-page numbers: an event that shows late moves the pages behind it, but no range.
+A reader that is behind waits for the site most of the time. Once a page came back full and the reader goes on behind it, the ids
+that follow are cut into ranges, and a few of these are asked for at once, each over a connection of its own.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from functools import partial
 
 from callsheet.model import Gap
 from callsheet.ports import EventLog, Page
-from callsheet.site.readers import Answer, Readers
+from callsheet.site.readers import Readers
+from callsheet.site.stretch import Scope, Stretch
 
-FRESH = 2.0
-"""Seconds for which an answer may wait to be taken. Events may show late in an older one's range, and how old the event behind a
-missing id is decides whether that id is waited for."""
+IDLE = 10.0
+"""Seconds after which a stretch that nobody reads on is dropped: a plugin is full, a filter has changed."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Ids behind ``after`` up to ``until`` that have been asked for."""
-
-    after: int
-    until: int
-    answer: Future[Answer]
+LATELY = 2.0
+"""Seconds for which the newest id is known without asking; it only says how far one may ask ahead."""
 
 
 class ReadAhead:
-    """Implements ports.EventLog over ``1 + depth`` logs made by ``connect``. One reader at a time."""
+    """Implements ports.EventLog over ``1 + depth`` logs made by ``connect``. Not for several threads at once.
 
-    def __init__(self, connect: Callable[[], EventLog], depth: int = 3) -> None:
+    Several places of the log may be read by turns: each has a stretch of its own, and all share the depth.
+    """
+
+    def __init__(self, connect: Callable[[], EventLog], depth: int = 8) -> None:
         self._direct = connect()
         self._depth = depth
         self._readers = Readers(connect, depth)
-        self._asked: deque[_Range] = deque()
-        self._until: int | None = None
-        self._next = 0
-        self._end = 0
-        self._expected = -1
+        self._stretches: dict[tuple[int, Scope], Stretch] = {}
+        self._newest = 0
+        self._newest_at = float("-inf")
 
     def newest_id(self) -> int:
         """See ports.EventLog."""
-        return self._direct.newest_id()
+        self._newest = self._direct.newest_id()
+        self._newest_at = time.monotonic()
+        return self._newest
 
-    def read(self, after: int, limit: int, *, until: int | None = None, missing: Sequence[Gap] = ()) -> Page:
+    def settled_id(self, after: int, before: float) -> int:
+        """See ports.EventLog."""
+        return self._direct.settled_id(after, before)
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        until: int | None = None,
+        missing: Sequence[Gap] = (),
+        types: frozenset[str] | None = None,
+    ) -> Page:
         """See ports.EventLog. Answers from what was asked for ahead where that fits, else asks now."""
-        if missing or until != self._until or after != self._expected:
-            self._forget()
-        ahead = self._take(limit)
-        if ahead is not None:
-            return ahead
-        page = self._direct.read(after, limit, until=until, missing=missing)
-        if page.full and not missing:
-            self._until = until
-            self._next = self._expected = page.events[-1].id
-            self._end = until if until is not None else self._direct.newest_id()
-            self._fill(limit)
+        self._drop_idle()
+        scope = Scope(limit, until, types)
+        stretch = self._stretches.pop((after, scope), None)
+        try:
+            if stretch is not None and not missing:
+                ahead = stretch.take(after, max(1, self._depth // (len(self._stretches) + 1)))
+                if ahead is not None:
+                    self._keep(stretch, scope, after, ahead)
+                    return ahead
+                stretch = None
+            page = self._direct.read(after, limit, until=until, missing=missing, types=types)
+        except BaseException:
+            if stretch is not None:
+                stretch.forget()
+            raise
+        if page.full:
+            stretch = stretch or Stretch(self._readers, scope, self._newest_lately, after, page)
+        if stretch is not None:
+            self._keep(stretch, scope, after, page)
         return page
 
     def close(self) -> None:
         """See ports.EventLog."""
-        self._forget()
+        for stretch in self._stretches.values():
+            stretch.forget()
+        self._stretches.clear()
         self._readers.close()
         self._direct.close()
 
-    def _take(self, limit: int) -> Page | None:
-        """The next range's events; None, and nothing asked for any more, where a plain read must answer."""
-        if not self._asked:
-            return None
-        try:
-            answer = self._asked[0].answer.result()
-        except BaseException:
-            self._forget()
-            raise
-        if not answer.page.events or time.monotonic() - answer.at > FRESH:
-            # An empty range may begin a hole of 200,000 ids; a plain read jumps it.
-            self._forget()
-            return None
-        self._asked.popleft()
-        self._expected = answer.page.events[-1].id
-        self._fill(limit)
-        # Whether the log ends here is for the plain read behind the last range to say.
-        return replace(answer.page, full=True)
+    def _keep(self, stretch: Stretch, scope: Scope, after: int, page: Page) -> None:
+        """Hold the stretch ready for who reads on behind that page."""
+        if page.full and len(self._stretches) < self._depth:
+            place = max(after, page.events[-1].id) if page.events else after
+            self._stretches[place, scope] = stretch
+        else:
+            stretch.forget()
 
-    def _fill(self, limit: int) -> None:
-        # A last range shorter than a page is left to the plain read, which also finds what was written meanwhile.
-        while len(self._asked) < self._depth and self._next + limit <= self._end:
-            until = self._next + limit
-            answer = self._readers.ask(partial(_read, self._next, until, limit))
-            self._asked.append(_Range(self._next, until, answer))
-            self._next = until
+    def _drop_idle(self) -> None:
+        oldest = time.monotonic() - IDLE
+        for key, stretch in list(self._stretches.items()):
+            if stretch.used_at < oldest:
+                stretch.forget()
+                del self._stretches[key]
 
-    def _forget(self) -> None:
-        for asked in self._asked:
-            asked.answer.cancel()
-        self._asked.clear()
-        self._expected = -1
-
-
-def _read(after: int, until: int, limit: int, log: EventLog) -> Page:
-    return log.read(after, limit, until=until)
+    def _newest_lately(self) -> int:
+        return self._newest if time.monotonic() - self._newest_at < LATELY else self.newest_id()
