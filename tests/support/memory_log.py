@@ -25,6 +25,8 @@ class MemoryLog:
         self.most_at_once = 0
         self.asked: list[frozenset[str] | None] = []
         """The types of each read."""
+        self.site_time: float | None = None
+        """What the site's clock says, in epoch seconds."""
         self._at_once = 0
         self._lock = threading.Lock()
 
@@ -55,7 +57,7 @@ class MemoryLog:
             fresh = [one for one in self.ids if after < one <= last and (types is None or self.make(one).type in types)]
             late = [one for one in self.ids if any(gap.first <= one <= gap.last for gap in missing)]
             found = sorted({*fresh, *late})
-            return Page(tuple(self.make(one) for one in found[:limit]), full=len(found) >= limit)
+            return Page(tuple(self.make(one) for one in found[:limit]), full=len(found) >= limit, at=self.site_time)
 
     def close(self) -> None:
         """Nothing to close."""
