@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,34 @@ def test_a_late_event_reaches_a_plugin_that_was_broken_when_it_showed(desk: Desk
     desk.cast.enter("broken")
     desk.step(2)
     assert desk.got("broken") == [6, 7, 8]
+
+
+def test_a_poll_that_brings_nothing_writes_nothing(desk: Desk, tmp_path: Path) -> None:
+    # Given a log that has been read, with a gap that is waited for
+    desk.enrol("plugin")
+    desk.stand(5)
+    desk.log.ids += [6, 8]
+    desk.step(2)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as look:
+        before = look.execute("PRAGMA data_version").fetchone()
+        desk.step(20)
+        assert look.execute("PRAGMA data_version").fetchone() == before
+        desk.log.ids.append(9)
+        desk.step()
+        assert look.execute("PRAGMA data_version").fetchone() != before
+
+
+def test_a_full_plugin_makes_nobody_wait_longer_than_the_poll(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    with closing(ledger):
+        desk = Desk(ledger, most_waiting=4, poll=2.0)
+        desk.enrol("full", "free")
+        desk.stand(0)
+        desk.log.ids += range(1, 4)
+        desk.time = 10.0
+        assert desk.intake.step() == 2.0
+        desk.run_all("free")
+        # When the poll is due in a moment, that is when the next step is
+        desk.time += 1.75
+        assert desk.intake.step() == 0.25
+        assert desk.intake.crowded

@@ -20,6 +20,9 @@ MARGIN = 60.0
 """Seconds by which an event must be older than the gap window before only some types are read up to it: the clocks of a site's
 machines may differ."""
 
+LOOK_EVERY = 10.0
+"""Seconds between two questions how far the log is old: what became so meanwhile, or odd times in it, are not worth more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -56,6 +59,7 @@ class AtCursor:
         self._now = clock
         self._steady = steady
         self._asked_gaps_at = -math.inf
+        self._looked_at = -math.inf
         self._settled = 0
         """Up to there the log is older than any gap is waited for: only types that are wanted need be read."""
         self._horizon: int | None = None
@@ -141,6 +145,9 @@ class AtCursor:
         old = self._reading.gap_window + MARGIN
         if not page.full or page.events[-1].id != cursor or gaps.age(page.events[-1], now) <= old:
             return
+        if self._steady() - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = self._steady()
         self._settled = self._log.settled_id(cursor, now - old)
         if self._settled > cursor:
             telemetry.emit("events.sifted", site=self._reading.site, after=cursor, until=self._settled, types=len(types))

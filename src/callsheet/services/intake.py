@@ -118,7 +118,8 @@ class IntakeService(Service):
         if more:
             return 0.0
         delay = max(0.0, self._poll_at - self._steady())
-        return min(CROWDED, self._reading.poll) if crowded else delay
+        # Where all that stand at the cursor are full, the poll is overdue, and stays so until one of them has room.
+        return min(CROWDED, delay or self._reading.poll) if crowded else delay
 
     def _has_room(self, state: SiteState, plugin: str) -> bool:
         # Half the limit, so that a plugin at the limit gets whole pages again instead of one event at a time.
