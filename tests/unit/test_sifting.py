@@ -102,7 +102,8 @@ def read(log: Log, *, sifted: bool, broken: tuple[int, int], reading: Mapping[st
         return got
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.timeout(300)
+@settings(max_examples=40, deadline=None)
 @given(
     log=logs(),
     broken=st.tuples(st.integers(0, LAST), st.integers(0, LAST)).map(sorted).map(tuple),
