@@ -131,13 +131,5 @@ class RuntimeFinder:
         )
 
     def _preparer(self, setup: WorkerSetup) -> Preparer:
-        return Preparer(
-            self._archive,
-            self._state / "locks",
-            self._settings.plugin_id,
-            setup.url,
-            setup.script,
-            setup.key.reveal(),
-            setup.proxy,
-            setup.timeout,
-        )
+        place, locks = self._archive, self._state / "locks"
+        return Preparer(place, locks, setup.url, setup.script, setup.key.reveal(), proxy=setup.proxy, timeout=setup.timeout)
