@@ -9,12 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from callsheet.model import Callback, Failure, PluginKey, PluginState, SiteState, State
+from callsheet.model import Callback, Failure, PluginKey, PluginState, Replay, SiteState, State
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A plugin, or one ``lane`` of it, that stands still on purpose until an operator releases it."""
+
+    lane: str | None
+    since: float
+    who: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described."""
+    """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described.
+
+    ``held`` counts deliveries at which a lane stands still since they failed; ``holds`` are operators'.
+    """
 
     key: PluginKey
     path: str
@@ -27,11 +40,28 @@ class PluginRecord:
     problem: str = ""
     callbacks: tuple[Callback, ...] = ()
     updated_at: float = 0.0
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def hold(self) -> Hold | None:
+        """That of the whole plugin, where there is one."""
+        return next((one for one in self.holds if one.lane is None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try that failed, and what was decided then. ``number`` counts from 1, anew after a retry by an operator."""
+
+    number: int
+    started: float
+    ended: float
+    state: State
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as operators see it."""
+    """A delivery as operators see it. ``history``: its failed attempts, the first one first, where they were asked for."""
 
     id: int
     site: str
@@ -47,39 +77,68 @@ class DeliveryRow:
     finished_at: float | None
     due: float | None
     failure: Failure | None = None
+    history: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries to list; all given conditions hold at once. ``failures``: with traceback and locals of the last failure."""
+    """Which deliveries to list; all given conditions hold at once.
+
+    ``events``: first and last id. ``entity``: type and id, as the event's ``meta`` or ``entity`` names it. ``project``: its id or
+    name. ``error``: the kind of the last failure, with or without its module. ``since``: recorded or ended since; ``before``:
+    recorded before. ``failures``: with traceback and locals, and all failed attempts.
+    """
 
     states: tuple[State, ...] = ()
     site: str | None = None
     plugin: str | None = None
+    callback: str | None = None
     lane: str | None = None
     event_id: int | None = None
+    events: tuple[int, int] | None = None
+    event_type: str | None = None
+    entity: tuple[str, int] | None = None
+    project: int | str | None = None
+    error: str | None = None
     ids: tuple[int, ...] = ()
     since: float | None = None
+    before: float | None = None
     limit: int = 100
     failures: bool = False
 
 
 class Verb(StrEnum):
-    """What an operator may do to deliveries."""
+    """What an operator may do."""
 
     RETRY = "retry"  # dead, held, retrying or skipped → waiting, now, with no attempts behind it
     SKIP = "skip"  # open or dead → skipped: given up on purpose, and no trouble any more
-    RELEASE = "release"  # a plugin's held lanes go on from where they stand
+    HOLD = "hold"  # a plugin, or a lane of it, stands still: what runs finishes, nothing more is handed out
+    RELEASE = "release"  # it goes on, whoever held it: an operator, or a failure
+    REPLAY = "replay"  # events are read from the site again and delivered to a plugin, again or after all
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator's command, recorded with who, when and why."""
+    """An operator's command, recorded with who, when and why. ``ranges``: which events to replay, see model.Replay."""
 
     verb: Verb
     who: str
     why: str = ""
     query: DeliveryQuery = field(default_factory=DeliveryQuery)
+    ranges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """An operation on record. ``asked``: what it was about, in words. ``changed``: how many deliveries and holds."""
+
+    id: int
+    at: float
+    verb: Verb
+    who: str
+    why: str
+    asked: str
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +196,7 @@ class Overview:
     """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state.
 
     ``crew`` is what the daemon last said of its workers: of a daemon that does not run any more, it says nothing of now.
+    ``replays``: those that go on, and some that ended. ``operations``: as many of the last ones as were asked for, newest first.
     """
 
     heartbeat: Heartbeat | None
@@ -146,3 +206,5 @@ class Overview:
     states: Mapping[State, int]
     oldest_waiting: float | None
     crew: tuple[WorkerRow, ...] = ()
+    replays: tuple[Replay, ...] = ()
+    operations: tuple[OperationRow, ...] = ()

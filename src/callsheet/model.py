@@ -293,11 +293,32 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Events that are delivered again to one plugin (``callback``: to that one alone), read from the site by their ids.
+
+    ``ranges``: ids, both ends included, ascending and apart. ``position``: the last id read for it. ``events`` and ``deliveries``
+    count what came of it so far; ``ended_at``: all is read.
+    """
+
+    id: int
+    plugin: PluginKey
+    callback: str | None
+    ranges: tuple[tuple[int, int], ...]
+    position: int = 0
+    events: int = 0
+    deliveries: int = 0
+    who: str = ""
+    why: str = ""
+    since: float = 0.0
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SiteState:
     """Where the reading of a site stands. ``cursor`` None: never read.
 
     ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
-    ``waiting``: plugin name → how many open deliveries it has.
+    ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended.
     """
 
     site: str
@@ -306,11 +327,15 @@ class SiteState:
     gaps: tuple[Gap, ...] = ()
     positions: Mapping[str, int | None] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)
+    replays: tuple[Replay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are."""
+    """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are.
+
+    ``replay``: the deliveries are made again for it, and this is how it stands after the page.
+    """
 
     site: str
     deliveries: tuple[NewDelivery, ...] = ()
@@ -318,3 +343,4 @@ class Intake:
     clock: float | None = None
     gaps: tuple[Gap, ...] | None = None
     positions: Mapping[str, int | None] = field(default_factory=dict)
+    replay: Replay | None = None

@@ -83,6 +83,8 @@ class Ledger(Protocol):
 
         A delivery that exists already (same callback and event) is left as it is. A new delivery joins its lane in the order of
         (event id, ordinal), but never ahead of one that is handed out.
+
+        For a replay, one that exists and is finished waits again, as if never tried, and counts as new.
         """
 
     def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
@@ -100,7 +102,7 @@ class Ledger(Protocol):
         """Hand out runs of up to ``most`` deliveries: at most ``free[plugin]`` lanes of each plugin, those ready longest first.
 
         Also returns when the next lane of these plugins comes due, if that is later than ``now`` (None: nothing is scheduled).
-        A lane is handed out to one owner at a time, until its run is settled as ended.
+        A lane is handed out to one owner at a time, until its run is settled as ended. What an operator holds is not handed out.
         """
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
@@ -113,13 +115,17 @@ class Ledger(Protocol):
         """At start: give back all lanes that an earlier owner had. Returns how many deliveries wait again."""
 
     def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:
-        """Carry out an operator's command, record it, and return the deliveries it changed, as they are now."""
+        """Carry out an operator's command, record it, and return the deliveries it changed, as they are now.
+
+        StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen. A REPLAY is only noted here: ``site``
+        tells it to whoever reads.
+        """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
         """Deliveries that the query wants, newest first."""
 
-    def overview(self) -> Overview:
-        """All that `status` shows, in one consistent read."""
+    def overview(self, *, operations: int = 0) -> Overview:
+        """All that `status` shows, in one consistent read; with so many of the last operations."""
 
     def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
         """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old."""

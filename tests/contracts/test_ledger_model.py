@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Manifest, NewDelivery, Outcome, PluginKey, Run, State
+from callsheet.model import Intake, Manifest, NewDelivery, Outcome, PluginKey, Replay, Run, State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file
 from tests.support.events import SITE, callback
 
@@ -105,6 +105,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.known: dict[tuple[int, str, str], Entry] = {}
         self.out: dict[int, Out] = {}
         self.seen_runs: set[int] = set()
+        self.holds: set[tuple[str, str | None]] = set()
+        self.desk.enrol(*map(file, PLUGINS))
 
     def teardown(self) -> None:
         assert self.desk.adapter.faults(self.desk.folder) == []
@@ -131,9 +133,31 @@ class LedgerMachine(RuleBasedStateMachine):
                     self.lanes[plugin, lane].entries.append(self.known[key])
         assert self.desk.record(*news, cursor=max(event_id for event_id, _, _ in page)) == fresh
 
+    @rule(page=st.lists(st.tuples(st.integers(1, 12), lanes), min_size=1, max_size=8))
+    def replay(self, page: list[tuple[int, str]]) -> None:
+        news: list[NewDelivery] = []
+        changed = 0
+        for event_id, lane in page:
+            for ordinal, name in enumerate(PLUGINS["even"]):
+                news.append(delivery(event_id, name, plugin="even", lane=lane, ordinal=ordinal))
+                key = (event_id, "even", name)
+                known = self.known.get(key)
+                if known is not None and known.state < State.DONE:
+                    continue
+                changed += 1
+                if known is None:
+                    self.known[key] = Entry(event_id, "even", name, ordinal, lane)
+                else:
+                    self.lanes["even", known.lane].entries.remove(known)
+                    known.state, known.attempts, known.due, known.run, known.lane = State.WAITING, 0, self.now, None, lane
+                self.lanes["even", lane].entries.append(self.known[key])
+        replay = Replay(1, PluginKey(SITE, "even"), None, ((1, 12),))
+        assert self.desk.ledger.record(Intake(SITE, tuple(news), replay=replay), self.now) == changed
+
     @rule(free=st.fixed_dictionaries({name: st.integers(0, 3) for name in PLUGINS}), most=st.integers(1, 5))
     def claim(self, free: dict[str, int], most: int) -> None:
-        ready = {key: at for key, lane in self.lanes.items() if (at := lane.ready_at(self.now)) is not None}
+        free_lanes = {key: lane for key, lane in self.lanes.items() if not {key, (key[0], None)} & self.holds}
+        ready = {key: at for key, lane in free_lanes.items() if (at := lane.ready_at(self.now)) is not None}
         slots = {PluginKey(SITE, name): count for name, count in free.items()}
         runs, due = self.desk.ledger.claim(slots, most, "owner", self.now)
         for name, count in free.items():
@@ -219,8 +243,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what operators do
 
+    @rule(plugin=plugins, lane=st.none() | lanes)
+    def hold(self, plugin: str, lane: str | None) -> None:
+        with self.desk.other_process() as cli:
+            assert cli.operate(Operation(Verb.HOLD, "ada@stage", query=DeliveryQuery(plugin=plugin, lane=lane)), self.now) == []
+        self.holds.add((plugin, lane))
+
     @rule(
-        verb=st.sampled_from(Verb),
+        verb=st.sampled_from(sorted(TAKES)),
         plugin=plugins,
         lane=st.none() | lanes,
         event_id=st.none() | st.integers(1, 12),
@@ -230,6 +260,8 @@ class LedgerMachine(RuleBasedStateMachine):
         query = DeliveryQuery(tuple(sorted(states)), plugin=plugin, lane=lane, event_id=event_id)
         with self.desk.other_process() as cli:
             changed = cli.operate(Operation(verb, "ada@stage", query=query), self.now)
+        if verb is Verb.RELEASE:
+            self.holds -= {one for one in self.holds if one[0] == plugin and lane in {None, one[1]}}
         wanted = [
             one
             for one in self.known.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from callsheet.ledgers.sqlite import replays
 from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
@@ -27,6 +28,7 @@ def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
         tuple(Gap(*gap) for gap in gaps),
         positions={name: position for name, position, _ in plugins},
         waiting={name: waiting for name, _, waiting in plugins},
+        replays=replays.going_on(tx, site_id),
     )
 
 
@@ -43,16 +45,26 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
     for name, position in intake.positions.items():
         # An imported position may come before its plugin has been seen.
         tx.execute("UPDATE plugins SET position = ? WHERE id = ?", (position, names.plugin(tx, PluginKey(intake.site, name))))
-    return _add(tx, names, site_id, intake.deliveries, now) if intake.deliveries else 0
+    again = intake.replay is not None
+    added = _add(tx, names, site_id, intake.deliveries, now, again=again) if intake.deliveries else 0
+    if intake.replay is not None:
+        replays.move(tx, intake.replay, added)
+    return added
 
 
-def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequence[NewDelivery], now: float) -> int:
+def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequence[NewDelivery], now: float, *, again: bool) -> int:
+    """``again``: those that exist and are finished wait again, and count as new."""
     events = {delivery.event.id: delivery.event for delivery in deliveries}
     tx.executemany(
         "INSERT INTO events (site_id, id, type, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [(site_id, event_id, event.type, event.payload) for event_id, event in events.items()],
     )
     lanes = _Lanes(tx, names, now)
+    tally = Tally()
+    reopened: list[int] = []
+    if again:
+        known = [(delivery, lanes.id(delivery.callback.plugin, delivery.lane)) for delivery in deliveries]
+        reopened = replays.reopen(tx, names, known, now, tally)
     first = reserve(tx, "delivery", len(deliveries))
     rows = [
         (
@@ -73,12 +85,11 @@ def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequenc
     if added < len(rows):  # some were there before; see which are new
         sql = "SELECT id, lane_id, event_id, ordinal, callback_id FROM deliveries WHERE id BETWEEN ? AND ?"
         rows = tx.execute(sql, (first, first + len(rows) - 1)).fetchall()
-    tally = Tally()
     for row in rows:
         tally.add(names.plugin_of(tx, row[4]), State.WAITING)
     tally.write(tx)
-    lanes.wake({row[1] for row in rows})
-    return int(added)
+    lanes.wake({*(row[1] for row in rows), *reopened})
+    return int(added) + len(reopened)
 
 
 class _Lanes:

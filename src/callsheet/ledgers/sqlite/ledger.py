@@ -41,7 +41,7 @@ class SqliteLedger:
 
     def record(self, intake: Intake, now: float) -> int:
         """See the port. A page without deliveries is not forced to the disk: after a power cut it is merely read again."""
-        with self._database.transaction(durable=bool(intake.deliveries)) as tx:
+        with self._database.transaction(durable=bool(intake.deliveries or intake.replay)) as tx:
             return intakes.record(tx, self._names, intake, now)
 
     def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
@@ -85,10 +85,10 @@ class SqliteLedger:
         with self._database.snapshot() as tx:
             return queries.rows(tx, query)
 
-    def overview(self) -> Overview:
+    def overview(self, *, operations: int = 0) -> Overview:
         """See the port."""
         with self._database.snapshot() as tx:
-            return overview.overview(tx)
+            return overview.overview(tx, operations)
 
     def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
         """See the port. Not forced to the disk."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, Verb
+from callsheet.desk import DeliveryQuery, DeliveryRow, Hold, Operation, OperationRow, Verb
 from callsheet.errors import StateError
-from callsheet.ledgers.sqlite import queries
+from callsheet.ledgers.sqlite import holds, queries, replays
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
@@ -21,14 +22,43 @@ _TAKES = {
     Verb.SKIP: frozenset({State.WAITING, State.RETRYING, State.HELD, State.DEAD}),
     Verb.RELEASE: frozenset({State.HELD}),
 }
+_UNSAID = DeliveryQuery()
 
 
 def operate(tx: sqlite3.Connection, names: Names, operation: Operation, now: float) -> list[DeliveryRow]:
+    """Carry it out and record it. Returns the deliveries that it changed, as they are now, newest first."""
+    if operation.verb is Verb.HOLD:
+        query = operation.query
+        hold = Hold(query.lane, now, operation.who, operation.why)
+        _note(tx, operation, now, holds.hold(tx, _plugins(tx, operation), query.lane, hold))
+        return []
+    if operation.verb is Verb.REPLAY:
+        (plugin_id,) = _plugins(tx, operation)
+        replays.ask(tx, _note(tx, operation, now, 0), plugin_id, operation.query.callback, operation.ranges)
+        return []
+    released = holds.release(tx, _plugins(tx, operation), operation.query.lane) if operation.verb is Verb.RELEASE else 0
+    ids = _change(tx, names, operation, now)
+    _note(tx, operation, now, len(ids) + released)
+    return queries.rows(tx, DeliveryQuery(ids=ids), limited=False) if ids else []
+
+
+def records(tx: sqlite3.Connection, limit: int) -> tuple[OperationRow, ...]:
+    """The last ones, newest first."""
+    found = tx.execute("SELECT id, at, verb, who, why, query, changed FROM operations ORDER BY id DESC LIMIT ?", (limit,))
+    return tuple(
+        OperationRow(number, at, Verb(verb), who, why, _in_words(json.loads(query)), changed)
+        for number, at, verb, who, why, query, changed in found
+    )
+
+
+def _change(tx: sqlite3.Connection, names: Names, operation: Operation, now: float) -> tuple[int, ...]:
     """Change the deliveries that the query wants and the verb can take, all of them: the query's limit is for lists.
 
-    Retried and released ones start afresh, with no attempts behind them. Returns them as they are now, newest first.
+    Retried and released ones start afresh, with no attempts behind them.
     """
-    found = _find(tx, operation)
+    takes = _TAKES[operation.verb]
+    states = tuple(sorted((frozenset(operation.query.states) or takes) & takes))
+    found = queries.rows(tx, replace(operation.query, states=states), limited=False) if states else []
     ids = tuple(row.id for row in found)
     after = State.SKIPPED if operation.verb is Verb.SKIP else State.WAITING
     if operation.verb is Verb.SKIP:
@@ -40,20 +70,53 @@ def operate(tx: sqlite3.Connection, names: Names, operation: Operation, now: flo
         tally.move(names.plugin(tx, PluginKey(row.site, row.plugin)), row.state, after)
     tally.write(tx)
     _resume_lanes_of(tx, ids, now)
-    tx.execute(
+    return ids
+
+
+def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
+    """The ids of the plugins that a command names: of one, or of its namesakes on several sites."""
+    verb, query = operation.verb.value, operation.query
+    if query.plugin is None:
+        raise StateError(f"A {verb} needs a plugin: say whose.")
+    sql = "SELECT p.id FROM plugins AS p JOIN sites AS s ON s.id = p.site_id WHERE p.name = ?1 AND (?2 IS NULL OR s.name = ?2)"
+    found = [plugin_id for (plugin_id,) in tx.execute(sql, (query.plugin, query.site))]
+    if not found:
+        raise StateError(f"There is no plugin {query.plugin} to {verb}. `callsheet plugins` shows them.")
+    if operation.verb is Verb.REPLAY and (len(found) > 1 or not operation.ranges):
+        raise StateError(f"A replay is for the plugin of one site: say SITE/{query.plugin}, and which events.")
+    return found
+
+
+def _note(tx: sqlite3.Connection, operation: Operation, now: float, changed: int) -> int:
+    """Put it on record; its id."""
+    asked = asdict(operation.query) | ({"ranges": operation.ranges} if operation.ranges else {})
+    done = tx.execute(
         "INSERT INTO operations (at, verb, who, why, query, changed) VALUES (?, ?, ?, ?, ?, ?)",
-        (now, operation.verb.value, operation.who, operation.why, json.dumps(asdict(operation.query)), len(ids)),
+        (now, operation.verb.value, operation.who, operation.why, json.dumps(asked), changed),
     )
-    return queries.rows(tx, DeliveryQuery(ids=ids), limited=False) if ids else []
+    return int(done.lastrowid or 0)
 
 
-def _find(tx: sqlite3.Connection, operation: Operation) -> list[DeliveryRow]:
-    takes = _TAKES[operation.verb]
-    if operation.verb is Verb.RELEASE and operation.query.plugin is None:
-        raise StateError("A release needs a plugin: say whose held lanes are to go on.")
-    wanted = frozenset(operation.query.states) or takes
-    states = tuple(sorted(wanted & takes))
-    return queries.rows(tx, replace(operation.query, states=states), limited=False) if states else []
+def _in_words(asked: dict[str, Any]) -> str:
+    """``plugin mailer, state dead``: what was said of a query that is on record."""
+    usual = {one.name: getattr(_UNSAID, one.name) for one in fields(DeliveryQuery)}
+    said = []
+    for name, value in asked.items():
+        if name in {"limit", "failures"} or value in (None, [], usual.get(name, ())):
+            continue
+        if name == "ranges":
+            said.append(f"events {', '.join(str(one) if one == other else f'{one}..{other}' for one, other in value)}")
+        elif name == "states":
+            said.append(f"state {' or '.join(State(one).word for one in value)}")
+        elif name == "entity":
+            said.append(f"entity {value[0]}:{value[1]}")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            said.append(f"{_SAID.get(name, name)} {text}")
+    return ", ".join(said) or "all"
+
+
+_SAID = {"event_id": "event", "event_type": "type", "ids": "delivery"}
 
 
 def _resume_lanes_of(tx: sqlite3.Connection, delivery_ids: tuple[int, ...], now: float) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from callsheet.desk import Heartbeat, Overview, SiteHealth
-from callsheet.ledgers.sqlite import counts, crew, plugins
+from callsheet.ledgers.sqlite import counts, crew, operations, plugins, replays
 from callsheet.ledgers.sqlite.intake import site_state
 from callsheet.ledgers.sqlite.lanes import count_running
 from callsheet.model import State
@@ -15,7 +15,11 @@ from callsheet.model import State
 _OLDEST = "SELECT recorded FROM deliveries WHERE id = (SELECT min(id) FROM deliveries INDEXED BY deliveries_open WHERE state < 4)"
 
 
-def overview(tx: sqlite3.Connection) -> Overview:
+ENDED_REPLAYS = 5
+"""So many replays that have ended are shown."""
+
+
+def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
     """Everything, as of one moment."""
     states = counts.states(tx)
     running = count_running(tx)
@@ -32,6 +36,8 @@ def overview(tx: sqlite3.Connection) -> Overview:
         states={state: states[state] for state in State},
         oldest_waiting=oldest[0] if oldest else None,
         crew=crew.rows(tx),
+        replays=replays.last(tx, ENDED_REPLAYS),
+        operations=operations.records(tx, last_operations),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from callsheet.desk import PluginRecord
 from callsheet.ledgers import codec
+from callsheet.ledgers.sqlite import holds
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
@@ -16,7 +17,7 @@ from callsheet.model import Manifest, PluginFile, PluginKey, PluginState, State
 
 _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
-           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated
+           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.id
     FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
     WHERE :site IS NULL OR s.name = :site
     ORDER BY s.name, p.ordinal, p.path, p.name
@@ -36,12 +37,13 @@ _HELD = """
 def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
     """The plugins of a site (None: of all), in the order in which they lie."""
     found = []
-    for site_name, name, path, ordinal, state, mtime, position, waiting, held, problem, callbacks, updated in tx.execute(
+    held_on_purpose = holds.by_plugin(tx)
+    for site_name, name, path, ordinal, state, mtime, position, waiting, held, problem, callbacks, updated, plugin_id in tx.execute(
         _RECORDS, {"site": site}
     ):
         key = PluginKey(site_name, name)
-        known = codec.decode(key, callbacks)
-        found.append(PluginRecord(key, path, ordinal, PluginState(state), mtime, position, waiting, held, problem, known, updated))
+        facts = (mtime, position, waiting, held, problem, codec.decode(key, callbacks), updated)
+        found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=held_on_purpose.get(plugin_id, ())))
     return found
 
 

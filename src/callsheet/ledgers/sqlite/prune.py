@@ -57,6 +57,7 @@ def prune(database: Database, before: float) -> tuple[int, int]:
             lanes_after = _prune_lanes(tx, before, lanes_after)
     with database.transaction(durable=False) as tx:
         tx.execute("DELETE FROM operations WHERE at < ?", (before,))
+        tx.execute("DELETE FROM replays WHERE ended < ?", (before,))
     return progress.deliveries, progress.events
 
 

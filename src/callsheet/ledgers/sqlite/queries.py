@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
-from callsheet.desk import DeliveryQuery, DeliveryRow
+from callsheet.desk import Attempt, DeliveryQuery, DeliveryRow
 from callsheet.ledgers.sqlite.lanes import RUNNING
 from callsheet.model import Failure, State
 
@@ -29,6 +30,41 @@ _JOINS = """
 _CALLBACKS = """
     SELECT callbacks.id FROM callbacks JOIN plugins ON plugins.id = plugin_id JOIN sites ON sites.id = site_id
     WHERE (:site IS NULL OR sites.name = :site) AND (:plugin IS NULL OR plugins.name = :plugin)
+        AND (:callback IS NULL OR callbacks.name = :callback)
+"""
+# What is asked of an event itself is looked up in it, delivery by delivery: no index knows what a payload says.
+_EVENT = """
+    EXISTS (
+        SELECT 1 FROM callbacks AS ec CROSS JOIN plugins AS ep ON ep.id = ec.plugin_id
+        CROSS JOIN events AS e ON e.site_id = ep.site_id AND e.id = d.event_id
+        WHERE ec.id = d.callback_id AND {condition}
+    )
+"""
+# A site may send `meta` as JSON text.
+_META = """
+    json_extract(
+        CASE json_type(e.payload, '$.meta')
+            WHEN 'object' THEN json_extract(e.payload, '$.meta')
+            WHEN 'text' THEN CASE json_valid(json_extract(e.payload, '$.meta')) WHEN 1 THEN json_extract(e.payload, '$.meta') END
+        END, '$.{key}'
+    )
+"""
+_ENTITY = f"""(
+    (json_extract(e.payload, '$.entity.type') = :entity_type AND json_extract(e.payload, '$.entity.id') = :entity_id)
+    OR ({_META.format(key="entity_type")} = :entity_type AND {_META.format(key="entity_id")} = :entity_id)
+)"""
+_KIND = "(SELECT kind FROM failures WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1)"
+_ONE_VALUE = {
+    "event_id": "d.event_id = :event_id",
+    "lane": "d.lane_id IN (SELECT id FROM lanes WHERE key = :lane)",
+    "since": "(d.recorded >= :since OR d.finished >= :since)",
+    "before": "d.recorded < :before",
+    "error": f"({_KIND} = :error OR {_KIND} LIKE '%.' || :error)",
+    "event_type": _EVENT.format(condition="e.type = :event_type"),
+}
+"""Field of the query → its condition; dearer ones last."""
+_HISTORY = """
+    SELECT attempt, started, ended, state, kind, text, traceback, locals FROM failures WHERE delivery_id = ? ORDER BY id
 """
 
 
@@ -41,12 +77,24 @@ def rows(tx: sqlite3.Connection, query: DeliveryQuery, *, limited: bool = True) 
         f" WHERE {' AND '.join(wanted)} ORDER BY d.id DESC LIMIT :limit"
     )
     sql = f"{_ROW} FROM ({chosen}) AS chosen {_JOINS} ORDER BY d.id DESC"
-    return [_to_row(row, query) for row in tx.execute(sql, params)]
+    found = [_to_row(row, query) for row in tx.execute(sql, params)]
+    return [replace(row, history=_history(tx, row.id)) for row in found] if query.failures else found
+
+
+def _history(tx: sqlite3.Connection, delivery_id: int) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(number, started, ended, State(state), Failure(*failure))
+        for number, started, ended, state, *failure in tx.execute(_HISTORY, (delivery_id,))
+    )
 
 
 def _hint(query: DeliveryQuery) -> str:
     """Few deliveries are open or in trouble, and millions may be done: begin at the few. SQLite can't know without statistics."""
-    if not query.states or query.ids or query.event_id is not None:
+    if query.ids:
+        return ""
+    if query.event_id is not None or query.events is not None:
+        return "INDEXED BY deliveries_once"
+    if not query.states:
         return ""
     states = set(query.states)
     if states <= _TROUBLED:
@@ -55,8 +103,9 @@ def _hint(query: DeliveryQuery) -> str:
 
 
 def _conditions(query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
-    params: dict[str, Any] = {}
-    wanted = ["1"]
+    given = {name: getattr(query, name) for name in _ONE_VALUE if getattr(query, name) is not None}
+    wanted = ["1", *(_ONE_VALUE[name] for name in given)]
+    params: dict[str, Any] = dict(given)
 
     def want(condition: str, **values: Any) -> None:
         wanted.append(condition)
@@ -64,16 +113,17 @@ def _conditions(query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
 
     if query.ids:
         want("d.id IN (SELECT value FROM json_each(:ids))", ids=json.dumps(query.ids))
-    if query.event_id is not None:
-        want("d.event_id = :event_id", event_id=query.event_id)
-    if query.site is not None or query.plugin is not None:
-        want(f"d.callback_id IN ({_CALLBACKS})", site=query.site, plugin=query.plugin)
-    if query.lane is not None:
-        want("d.lane_id IN (SELECT id FROM lanes WHERE key = :lane)", lane=query.lane)
-    if query.since is not None:
-        want("(d.recorded >= :since OR d.finished >= :since)", since=query.since)
+    if query.events is not None:
+        want("d.event_id BETWEEN :first AND :last", first=query.events[0], last=query.events[1])
+    if query.site is not None or query.plugin is not None or query.callback is not None:
+        want(f"d.callback_id IN ({_CALLBACKS})", site=query.site, plugin=query.plugin, callback=query.callback)
     if query.states:
         want(_in_states(set(query.states)))
+    if query.project is not None:
+        name = "id" if isinstance(query.project, int) else "name"
+        want(_EVENT.format(condition=f"json_extract(e.payload, '$.project.{name}') = :project"), project=query.project)
+    if query.entity is not None:
+        want(_EVENT.format(condition=_ENTITY), entity_type=query.entity[0], entity_id=query.entity[1])
     return wanted, params
 
 

@@ -7,21 +7,26 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from callsheet.ledgers.sqlite import holds
 from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import count_running, resume
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.ledgers.sqlite.turns import Turns
 from callsheet.model import GLOBAL, Delivery, Outcome, PluginKey, Run, State
 
-# Two look-ups in an index per plugin with free slots, whatever waits.
-_DUE = """
+# Some look-ups in an index per plugin with free slots, whatever waits. What an operator holds, nobody waits for.
+_DUE = f"""
     SELECT
         value,
         (SELECT min(due) FROM lanes WHERE plugin_id = value AND state = 'ready'),
-        (SELECT min(due) FROM lanes WHERE plugin_id = value AND state = 'ready' AND due > :now)
+        (SELECT due FROM lanes WHERE plugin_id = value AND state = 'ready' AND due > :now AND NOT {holds.LANE} ORDER BY due LIMIT 1)
     FROM json_each(:plugins)
-"""
-_READY = "SELECT due, id, key FROM lanes WHERE plugin_id = ? AND state = 'ready' AND due <= ? ORDER BY due, id LIMIT ?"
+"""  # noqa: S608 - our own condition
+_READY = f"""
+    SELECT due, id, key FROM lanes
+    WHERE plugin_id = ? AND state = 'ready' AND due <= ? AND NOT {holds.LANE}
+    ORDER BY due, id LIMIT ?
+"""  # noqa: S608 - our own condition
 _OPEN = """
     SELECT d.id, d.callback_id, d.event_id, e.payload, d.attempts, d.crashes, d.recorded, d.ordinal, d.state, d.due
     FROM deliveries AS d CROSS JOIN events AS e ON e.site_id = ? AND e.id = d.event_id
@@ -63,6 +68,8 @@ def claim(
     plugins = {
         plugin_id: key for key, slots in free.items() if slots > 0 and (plugin_id := names.known_plugin(tx, key)) is not None
     }
+    for (plugin_id,) in tx.execute(holds.PLUGINS):
+        plugins.pop(plugin_id, None)
     runs: list[tuple[float, Run]] = []
     later: list[float] = []
     turns = Turns(tx)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from callsheet.ledgers.sqlite import holds
 from callsheet.model import GLOBAL
 
 # One look-up in an index per such plugin.
-_HEADS = """
+_HEADS = f"""
     SELECT
-        (SELECT d.event_id FROM deliveries AS d WHERE d.lane_id = l.id AND d.state < 4 ORDER BY d.event_id, d.ordinal LIMIT 1)
+        (SELECT d.event_id FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state < 4 ORDER BY d.event_id, d.ordinal LIMIT 1)
             AS event_id,
-        p.ordinal, l.id, l.run
-    FROM plugins AS p CROSS JOIN lanes AS l ON l.plugin_id = p.id AND l.key = ?
-    WHERE p.site_id = ? AND p.state IN ('loading', 'ready') AND l.state IN ('ready', 'running')
-"""
+        p.ordinal, lanes.id, lanes.run
+    FROM plugins AS p CROSS JOIN lanes ON lanes.plugin_id = p.id AND lanes.key = ?
+    WHERE p.site_id = ? AND p.state IN ('loading', 'ready') AND lanes.state IN ('ready', 'running')
+        AND (lanes.run IS NOT NULL OR NOT (p.id IN ({holds.PLUGINS}) OR {holds.LANE}))
+"""  # noqa: S608 - our own conditions
 
 Place = tuple[int, int]
 """An event's id, and a plugin's place in the order."""
