@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from callsheet.services.at_cursor import Reading
 from callsheet.services.dispatch import Dispatch
 from callsheet.services.intake import IntakeService
 from callsheet.services.outage import Outage
+from callsheet.services.replay import ReplayService
 from callsheet.services.roster import Roster
 from callsheet.services.upkeep import Upkeep
 from callsheet.site.configurations import SiteConfigurations
@@ -115,8 +116,10 @@ class Daemon:
         in_turn = {site.name for site in sites if site.order == "global"}
         roster = Roster({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
         intakes: list[IntakeService] = []
-        dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room(intakes))
+        replays: list[ReplayService] = []
+        dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room([*intakes, *replays]))
         intakes += [self._intake(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
+        replays += [_replay(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
         heartbeat = Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source))
         upkeep = Upkeep(
             ledger,
@@ -127,11 +130,11 @@ class Daemon:
             pid_file=self._settings.pid_file,
             stop=self.stop,
         )
-        services = [roster, dispatch, *intakes, upkeep]
+        services = [roster, dispatch, *intakes, *replays, upkeep]
         for service in services:
             service.start()
         try:
-            self._wait(dispatch, intakes)
+            self._wait(dispatch, intakes, replays)
         finally:
             telemetry.emit("daemon.stopping", reason=self._reason)
             for service in services:
@@ -144,12 +147,12 @@ class Daemon:
                 service.join(STEP_ENDS)
             upkeep.farewell()
 
-    def _wait(self, dispatch: Dispatch, intakes: list[IntakeService]) -> None:
+    def _wait(self, dispatch: Dispatch, intakes: list[IntakeService], replays: list[ReplayService]) -> None:
         if not self._drain:
             self._stopped.wait()
             return
         while not self._stopped.wait(DRAIN_LOOK):
-            if _drained(dispatch, intakes, self._stopped):
+            if _drained(dispatch, [*intakes, *replays], self._stopped):
                 self.stop("all that the site shows is handled")
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
@@ -163,7 +166,7 @@ class Daemon:
 
     def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
         def connect() -> EventLog:
-            return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+            return _log(site)
 
         intake = IntakeService(
             Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting),
@@ -224,30 +227,41 @@ def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
     )
 
 
-def _make_room(intakes: list[IntakeService]) -> None:
-    for intake in intakes:
-        if intake.crowded:
-            intake.wake()
+def _log(site: SiteSettings) -> EventLog:
+    return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
 
 
-def _drained(dispatch: Dispatch, intakes: list[IntakeService], stopped: threading.Event) -> bool:
-    """Whether nothing is left to read or to run: once dispatch finds nothing, a whole step of each intake must find nothing too."""
-    if not _still(dispatch, intakes):
+def _replay(site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> ReplayService:
+    return ReplayService(site.name, ledger, roster, _log(site), page=site.page, most_waiting=site.most_waiting, recorded=recorded)
+
+
+Reader = IntakeService | ReplayService
+
+
+def _make_room(readers: Sequence[Reader]) -> None:
+    for reader in readers:
+        if reader.crowded:
+            reader.wake()
+
+
+def _drained(dispatch: Dispatch, readers: Sequence[Reader], stopped: threading.Event) -> bool:
+    """Whether nothing is left to read or to run: once dispatch finds nothing, a whole step of each reader must find nothing too."""
+    if not _still(dispatch, readers):
         return False
-    before = [intake.steps for intake in intakes]
-    for intake in intakes:
-        intake.wake()
+    before = [reader.steps for reader in readers]
+    for reader in readers:
+        reader.wake()
     # Two steps: the first may have begun before dispatch was idle.
-    while any(intake.steps < steps + 2 for intake, steps in zip(intakes, before, strict=True)):
+    while any(reader.steps < steps + 2 for reader, steps in zip(readers, before, strict=True)):
         if stopped.wait(DRAIN_LOOK / 4) or not dispatch.idle:
             return False
-        for intake in intakes:
-            intake.wake()
-    return _still(dispatch, intakes)
+        for reader in readers:
+            reader.wake()
+    return _still(dispatch, readers)
 
 
-def _still(dispatch: Dispatch, intakes: list[IntakeService]) -> bool:
-    return dispatch.idle and all(intake.caught_up for intake in intakes)
+def _still(dispatch: Dispatch, readers: Sequence[Reader]) -> bool:
+    return dispatch.idle and all(reader.caught_up for reader in readers)
 
 
 @contextmanager

@@ -115,6 +115,7 @@ class Verb(StrEnum):
     HOLD = "hold"  # a plugin, or a lane of it, stands still: what runs finishes, nothing more is handed out
     RELEASE = "release"  # it goes on, whoever held it: an operator, or a failure
     REPLAY = "replay"  # events are read from the site again and delivered to a plugin, again or after all
+    STOP = "stop"  # replays (``ids`` of the query are theirs) read no further; what they have made waiting stays
 
 
 @dataclass(frozen=True, slots=True)

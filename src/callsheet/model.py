@@ -297,7 +297,7 @@ class Replay:
     """Events that are delivered again to one plugin (``callback``: to that one alone), read from the site by their ids.
 
     ``ranges``: ids, both ends included, ascending and apart. ``position``: the last id read for it. ``events`` and ``deliveries``
-    count what came of it so far; ``ended_at``: all is read.
+    count what came of it so far; ``ended_at``: then all was read.
     """
 
     id: int

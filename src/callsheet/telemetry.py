@@ -59,6 +59,9 @@ SIGNALS: dict[str, str] = {
     "cascade.stopped": "site, plugin, callback, event_id, delivery_id, why: plugins answer each other's writes",
     "lane.held": "site, plugin, lane, event_id, callback, why",
     "lane.released": "site, plugin, count, why",
+    "replay.began": "site, plugin, callback (None: all), replay (its id), first, last, position: goes on behind it",
+    "replay.read": "site, plugin, callback, replay, events, deliveries (of this page), position",
+    "replay.ended": "site, plugin, callback, replay, events, deliveries (of all pages)",
     "upkeep.pruned": "deliveries, events",
     "mail.failed": "server, error, waiting",
 }

@@ -332,6 +332,16 @@ def test_what_is_replayed_twice_over_waits_once(desk: Desk) -> None:
     assert desk.run_all() == [1]
 
 
+def test_a_replay_that_is_stopped_stays_so_whatever_page_was_under_way(desk: Desk) -> None:
+    desk.enrol(file())
+    one = replay(desk, (1, 9))
+    desk.operate(Verb.STOP, ids=(one.id, 999))
+    carry_out(desk, one, delivery(1), position=1)
+    assert desk.ledger.site(SITE).replays == ()
+    assert desk.run_all() == [1]
+    assert [row.changed for row in desk.ledger.overview(operations=2).operations] == [1, 1]
+
+
 def test_ended_replays_are_forgotten_with_the_history(desk: Desk) -> None:
     desk.enrol(file())
     carry_out(desk, replay(desk, (1, 1)), position=1, ended=True)

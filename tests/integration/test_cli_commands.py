@@ -422,7 +422,7 @@ def keys(value: Any, *, data: bool = False) -> set[str]:
     return own | {inner for key, one in value.items() for inner in keys(one, data=key == "filter")}
 
 
-@pytest.mark.parametrize("command", ["status", "plugins", "deliveries"])
+@pytest.mark.parametrize("command", ["status", "plugins", "deliveries", "workers", "operations"])
 def test_every_json_key_is_documented(studio: SqliteLedger, config: Path, call: Call, command: str) -> None:
     undocumented = keys(call(command, config, "--json").json) - DOCUMENTED
     assert not undocumented

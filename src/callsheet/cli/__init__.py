@@ -44,7 +44,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Mend": {
         "retry": "Try deliveries again, now",
         "skip": "Give deliveries up, on purpose",
+        "hold": "Let a plugin, or one of its lanes, stand still on purpose",
         "release": "Let a plugin's held lanes go on from where they stand",
+        "replay": "Deliver events to a plugin again, or after all",
+        "operations": "Show what operators did, by whom, when and why",
     },
 }
 """Section → command → the first sentence of its help. Kept here so that ``--help`` need not import the commands."""

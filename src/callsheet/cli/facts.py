@@ -9,8 +9,8 @@ import click
 
 from callsheet.cli.trouble import STALE_AFTER, Trouble
 from callsheet.cli.words import iso, standing
-from callsheet.desk import DeliveryRow, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
-from callsheet.model import Callback, Gap, SiteState, State
+from callsheet.desk import DeliveryRow, Heartbeat, OperationRow, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.model import Callback, Failure, Gap, Replay, SiteState, State
 
 Facts = dict[str, Any]
 
@@ -33,6 +33,7 @@ def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:
         "workers": [worker(one) for one in shown.crew] if daemon(shown.heartbeat, now)["running"] else [],
         "deliveries": {state.word: shown.states.get(state, 0) for state in State},
         "oldest_waiting_since": iso(shown.oldest_waiting),
+        "replays": [replay(one) for one in shown.replays],
     }
 
 
@@ -96,6 +97,7 @@ def plugin(record: PluginRecord, cursor: int | None) -> Facts:
         "position": cursor if record.position is None else record.position,
         "waiting": record.waiting,
         "held": record.held,
+        "holds": [{"lane": one.lane, "since": iso(one.since), "who": one.who, "why": one.why} for one in record.holds],
         "problem": record.problem or None,
         "callbacks": [callback(one) for one in record.callbacks],
         "updated_at": iso(record.updated_at),
@@ -119,6 +121,37 @@ def worker(row: WorkerRow) -> Facts:
     }
 
 
+def replay(one: Replay) -> Facts:
+    """A replay and how far it is."""
+    return {
+        "id": one.id,
+        "site": one.plugin.site,
+        "plugin": one.plugin.name,
+        "callback": one.callback,
+        "ranges": [list(pair) for pair in one.ranges],
+        "position": one.position,
+        "events": one.events,
+        "deliveries": one.deliveries,
+        "who": one.who,
+        "why": one.why,
+        "since": iso(one.since),
+        "ended_at": iso(one.ended_at),
+    }
+
+
+def operation(row: OperationRow) -> Facts:
+    """An operator's command, as recorded."""
+    return {
+        "id": row.id,
+        "at": iso(row.at),
+        "verb": row.verb.value,
+        "asked": row.asked,
+        "changed": row.changed,
+        "who": row.who,
+        "why": row.why,
+    }
+
+
 def callback(described: Callback) -> Facts:
     """A callback: its filter as event type → rule, its lane key, and what holds for its attempts."""
     return {
@@ -136,7 +169,7 @@ def callback(described: Callback) -> Facts:
 
 
 def delivery(row: DeliveryRow) -> Facts:
-    """A delivery; ``failure`` is that of its last failed attempt, None where none failed or it was not asked for."""
+    """A delivery; ``failure`` is that of its last failed attempt, ``history`` has all of them where that was asked for."""
     failure = row.failure
     return {
         "id": row.id,
@@ -152,6 +185,19 @@ def delivery(row: DeliveryRow) -> Facts:
         "started_at": iso(row.started_at),
         "finished_at": iso(row.finished_at),
         "due": iso(row.due),
-        "failure": failure
-        and {"kind": failure.kind, "text": failure.text, "traceback": failure.traceback, "locals": failure.locals},
+        "failure": failure and _failure(failure),
+        "history": [
+            {
+                "attempt": one.number,
+                "started_at": iso(one.started),
+                "ended_at": iso(one.ended),
+                "state": one.state.word,
+                "failure": _failure(one.failure),
+            }
+            for one in row.history
+        ],
     }
+
+
+def _failure(failure: Failure) -> Facts:
+    return {"kind": failure.kind, "text": failure.text, "traceback": failure.traceback, "locals": failure.locals}

@@ -1,9 +1,10 @@
-"""What ``retry``, ``skip`` and ``release`` share: carry an operation out and say what it changed."""
+"""What the commands that change something share: carry an operation out and say what it changed."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -12,7 +13,7 @@ from callsheet.cli import TROUBLE, facts
 from callsheet.cli.opening import Opened, who
 from callsheet.cli.tables import table
 from callsheet.cli.words import count
-from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, Verb
+from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
 
 SHOWN = 20
 """Changed deliveries listed one by one; beyond that, the number says more than the list."""
@@ -28,9 +29,19 @@ def operate(at: Opened, verb: Verb, query: DeliveryQuery, why: str, *, as_json: 
         facts.print_json([facts.delivery(row) for row in changed])
     elif changed:
         click.echo("\n".join(_changed(changed)))
-        if not facts.daemon(at.ledger.overview().heartbeat, now)["running"]:
-            click.echo("The daemon is not running; this takes effect when it starts.", err=True)
+        when_stopped(at)
     return changed
+
+
+def when_stopped(at: Opened) -> None:
+    """Say so where no daemon runs that would act on it now."""
+    if not facts.daemon(at.ledger.overview().heartbeat, time.time())["running"]:
+        click.echo("The daemon is not running; this takes effect when it starts.", err=True)
+
+
+def unknown(plugin: str, known: Sequence[PluginRecord]) -> str:
+    """Why a command about that plugin does nothing: there is none."""
+    return f"there is no plugin {plugin}. Known plugins: {', '.join(one.key.name for one in known) or 'none yet'}."
 
 
 def nothing(message: str) -> int:

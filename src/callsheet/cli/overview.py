@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import click
 
 from callsheet.cli import facts
 from callsheet.cli.tables import table, wrapped
-from callsheet.cli.trouble import Trouble
-from callsheet.cli.words import ago, duration, gaps, gist, standing
+from callsheet.cli.trouble import Trouble, command
+from callsheet.cli.words import ago, count, duration, gaps, gist, local, standing
 from callsheet.desk import Overview, PluginRecord, SiteHealth
 from callsheet.model import State
 
 LABEL = 12
 """Columns of the labels at the left."""
 
+LATELY = 3600.0
+"""Seconds for which a replay that has ended is still told."""
 
-def lines(shown: Overview, found: Sequence[Trouble], now: float) -> list[str]:
-    """All of ``status``: daemon, sites, plugins, deliveries, and each trouble with its cure."""
-    return [_daemon(shown, now), "", *_sites(shown, now), "", *_plugins(shown), "", *_deliveries(shown, now), "", *_told(found)]
+
+def lines(shown: Overview, found: Sequence[Trouble], now: float, config: str = "") -> list[str]:
+    """All of ``status``: daemon, sites, plugins, deliveries, replays, what is held on purpose, each trouble with its cure."""
+    return [
+        *[_daemon(shown, now), "", *_sites(shown, now), "", *_plugins(shown), "", *_deliveries(shown, now)],
+        *_replays(shown, now),
+        *on_purpose(shown, config, now),
+        "",
+        *_told(found),
+    ]
+
+
+def on_purpose(shown: Overview, config: str, now: float) -> list[str]:
+    """What operators hold: by whom, since when, why, and the command that ends it. No trouble: somebody wants it so."""
+    held = [(plugin, hold) for plugin in shown.plugins for hold in plugin.holds]
+    if not held:
+        return []
+    told = ["", click.style("On purpose:", bold=True)]
+    for plugin, hold in held:
+        name = str(plugin.key) if len(shown.sites) > 1 else plugin.key.name
+        which = f"Plugin {name}" if hold.lane is None else f"Lane {hold.lane} of plugin {name}"
+        why = f", because: {hold.why}" if hold.why else ""
+        lane = "" if hold.lane is None else f" --lane {shlex.quote(hold.lane)}"
+        told += wrapped(f"{which} is held by {hold.who} since {local(hold.since)} ({ago(hold.since, now)}){why}.", "  ")
+        told += wrapped(f"`{command('release', config, name + lane)}` lets it go on.", "    ")
+    return told
+
+
+def _replays(shown: Overview, now: float) -> list[str]:
+    """Those that go on, and those that ended lately."""
+    told = []
+    for one in shown.replays:
+        last = one.ranges[-1][1]
+        events = f"events {one.ranges[0][0]} to {last}" if one.ranges[0][0] != last else f"event {last}"
+        made = f"{count(one.deliveries, 'delivery')} of {count(one.events, 'event')}"
+        if one.ended_at is None:
+            text = f"{one.id} reads {events} again for {one.plugin.name}, asked for by {one.who}: at {one.position}, {made}"
+        elif now - one.ended_at < LATELY:
+            text = f"{one.id} of {events} for {one.plugin.name} has ended {ago(one.ended_at, now)}: {made}"
+        else:
+            continue
+        told.append(_labelled("replay", text))
+    return ["", *told] if told else []
 
 
 def _labelled(label: str, text: str) -> str:

@@ -22,6 +22,7 @@ COLOURS = {
     "backing": "red",
     "retrying": "yellow",
     "held": "yellow",
+    "on": "yellow",
     "skipped": "bright_black",
     "gone": "bright_black",
     "broken": "red",

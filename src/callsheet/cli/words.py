@@ -105,9 +105,14 @@ def gaps(waited_for: Iterable[Gap]) -> str:
 
 
 def standing(plugin: PluginRecord, cursor: int | None) -> str:
-    """How a plugin is, in one word: its state, or ``held`` or ``behind`` where it is ready but stands still or apart."""
+    """How a plugin is, in short: its state, or ``on hold``, ``held`` or ``behind`` where it is ready but stands still or apart.
+
+    An operator's hold is told first: a failure that holds a lane is no news where all of them are meant to stand.
+    """
     if plugin.state is not PluginState.READY:
         return plugin.state.value
+    if plugin.hold is not None:
+        return "on hold"
     if plugin.held:
         return "held"
     return "behind" if plugin.position is not None and plugin.position < (cursor or 0) else "ready"

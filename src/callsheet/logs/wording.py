@@ -282,6 +282,11 @@ TABLE: dict[str, Entry] = {
     "delivery.failed": Entry(ERROR, _failed),
     "lane.held": Entry(WARNING, _held),
     "lane.released": _says(INFO, "Released {count} held lanes: {why}.", PLUGIN),
+    "replay.began": _says(
+        INFO, "Replay {replay}: reading events {first} to {last} again, for {plugin}, behind event {position}.", PLUGIN
+    ),
+    "replay.read": _says(DEBUG, "Replay {replay}: {deliveries} deliveries of {events} events; read up to {position}.", PLUGIN),
+    "replay.ended": _says(INFO, "Replay {replay}: all is read. {events} events made {deliveries} deliveries wait.", PLUGIN),
     "upkeep.pruned": _says(DEBUG, "Forgot {deliveries} finished deliveries and {events} events: older than the history kept."),
     "mail.failed": Entry(WARNING, _mail_failed),
 }

@@ -14,7 +14,7 @@ from callsheet.cli.selecting import query, selection, split
 from callsheet.cli.tables import table
 from callsheet.cli.trouble import command as command_line
 from callsheet.cli.words import ago, duration, first_line, local
-from callsheet.desk import DeliveryRow
+from callsheet.desk import Attempt, DeliveryRow
 from callsheet.model import State
 
 
@@ -23,17 +23,20 @@ from callsheet.model import State
         ("callsheet deliveries studio.toml", "the newest hundred"),
         ("callsheet deliveries studio.toml --state dead --state held --since 2h", "what failed in the last two hours"),
         ("callsheet deliveries studio.toml --event 812934", "who got that event, and what came of it"),
-        ("callsheet deliveries studio.toml 4711", "all about one: traceback, local variables, attempts"),
+        ("callsheet deliveries studio.toml --entity Task:14 --plugin mailer", "what a plugin did about a task"),
+        ("callsheet deliveries studio.toml 4711", "all about one: each failed attempt, with traceback and local variables"),
     )
 )
 @selection
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest first.")
-@click.option("--failures", is_flag=True, help="With traceback and local variables of the last failure.")
+@click.option("--failures", is_flag=True, help="With traceback and local variables of each failure.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
 def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_json: bool, **conditions: Any) -> int:
     """Show deliveries, or one of them with all that is known.
 
-    A delivery is one event for one callback. With several conditions, those are shown for which all hold.
+    A delivery is one event for one callback. With several conditions, those are shown for which all hold. States in which something
+    is to be done, events and ids are found by index, however much the ledger holds. --entity, --project and --type look into the
+    events of what the other conditions leave, the newest first, until there are enough: some seconds for a million.
     """
     config, ids = split(config_and_ids)
     wanted = query(ids, **conditions, limit=max(limit, len(ids)), failures=failures or bool(ids))
@@ -108,8 +111,21 @@ def _in_full(row: DeliveryRow, config: str) -> list[str]:
     lines = [f"{name:<12}{value}" for name, value in pairs]
     if row.failure:
         lines.append(f"{'failure':<12}{row.failure.kind}: {row.failure.text}")
-        lines += _indented("traceback", row.failure.traceback) + _indented("locals", row.failure.locals)
+    for number, attempt in enumerate(row.history, 1):
+        lines += _attempt(attempt, number, len(row.history))
     return lines + _next(row, config)
+
+
+def _attempt(attempt: Attempt, number: int, of: int) -> list[str]:
+    """``number`` counts all failures on record, the attempt's own those since an operator last retried it."""
+    failure = attempt.failure
+    when = f"attempt {attempt.number}, {local(attempt.started)}, {duration(attempt.ended - attempt.started)}"
+    lines = [
+        "",
+        f"failure {number} of {of}: {when}, then {attempt.state.word}",
+        *(f"    {line}" for line in f"{failure.kind}: {failure.text}".splitlines()),
+    ]
+    return lines + _indented("traceback", failure.traceback) + _indented("locals", failure.locals)
 
 
 def _indented(heading: str, text: str) -> list[str]:

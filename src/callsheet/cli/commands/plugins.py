@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from callsheet.cli import facts
 from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, opened
+from callsheet.cli.overview import on_purpose
 from callsheet.cli.tables import table
 from callsheet.cli.words import count, gist, lane, standing, wanted
 from callsheet.desk import Overview, PluginRecord
@@ -30,7 +33,7 @@ def command(*, config: str | None, as_json: bool) -> None:
     if as_json:
         facts.print_json([facts.plugin(one, facts.cursor_of(shown, one)) for one in shown.plugins])
     elif shown.plugins:
-        click.echo("\n".join(_lines(shown)))
+        click.echo("\n".join([*_lines(shown), *on_purpose(shown, at.config, time.time())]))
     else:
         click.echo("No plugin has been found yet: does the daemon run, and is there a .py file in its plugin folders?")
 

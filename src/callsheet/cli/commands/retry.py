@@ -9,7 +9,7 @@ import click
 from callsheet.cli.examples import examples
 from callsheet.cli.opening import opened
 from callsheet.cli.operating import operate, unfit
-from callsheet.cli.selecting import query, selection, split
+from callsheet.cli.selecting import CONDITIONS, query, selection, split
 from callsheet.desk import Verb
 
 
@@ -30,9 +30,7 @@ def command(*, config_and_ids: tuple[str, ...], why: str, as_json: bool, **condi
     """
     config, ids = split(config_and_ids)
     if not ids and not any(conditions.values()):
-        raise click.UsageError(
-            "Say which deliveries to try again: by their ids, or by --plugin, --state, --event, --site, --lane, --since."
-        )
+        raise click.UsageError(f"Say which deliveries to try again: by their ids, or by {CONDITIONS}.")
     wanted = query(ids, **conditions)
     with opened(config) as at:
         changed = operate(at, Verb.RETRY, wanted, why, as_json=as_json)

@@ -30,7 +30,8 @@ def command(*, config: str | None, as_json: bool, watch: bool) -> int:
     """Show how the daemon, its sites and its plugins are.
 
     Exits 0 if all is well, and 1 if there is trouble: the daemon doesn't run, a site doesn't answer, a plugin can't be loaded or is
-    held, deliveries failed for good. Each trouble is shown with its cure.
+    held, a worker is lost again and again, deliveries failed for good. Each trouble is shown with its cure. What an operator holds
+    is no trouble: it is shown with who holds it, and why.
     """
     with opened(config) as at:
         while watch:
@@ -49,5 +50,5 @@ def _show(at: Opened, *, as_json: bool) -> int:
     if as_json:
         facts.print_json(facts.overview(shown, found, now))
     else:
-        click.echo("\n".join(overview.lines(shown, found, now)))
+        click.echo("\n".join(overview.lines(shown, found, now, at.config)))
     return TROUBLE if found else 0

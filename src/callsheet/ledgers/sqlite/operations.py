@@ -36,6 +36,9 @@ def operate(tx: sqlite3.Connection, names: Names, operation: Operation, now: flo
         (plugin_id,) = _plugins(tx, operation)
         replays.ask(tx, _note(tx, operation, now, 0), plugin_id, operation.query.callback, operation.ranges)
         return []
+    if operation.verb is Verb.STOP:
+        _note(tx, operation, now, replays.stop(tx, operation.query.ids, now))
+        return []
     released = holds.release(tx, _plugins(tx, operation), operation.query.lane) if operation.verb is Verb.RELEASE else 0
     ids = _change(tx, names, operation, now)
     _note(tx, operation, now, len(ids) + released)

@@ -45,17 +45,22 @@ def going_on(tx: sqlite3.Connection, site_id: int) -> tuple[Replay, ...]:
 def last(tx: sqlite3.Connection, ended: int) -> tuple[Replay, ...]:
     """All that have not ended, and so many of those that have; the newest first."""
     return _read(tx, "WHERE r.ended IS NULL ORDER BY r.id DESC") + _read(
-        tx, "WHERE r.ended IS NOT NULL ORDER BY r.ended DESC LIMIT ?", ended
+        tx, "WHERE r.ended IS NOT NULL ORDER BY r.id DESC LIMIT ?", ended
     )
 
 
 def move(tx: sqlite3.Connection, replay: Replay, more: int) -> None:
     """Keep how a replay stands after a page that made ``more`` deliveries wait."""
     tx.execute(
-        "UPDATE replays SET position = ?, events = ?, deliveries = deliveries + ?, ended = ? WHERE id = ?",
+        "UPDATE replays SET position = ?, events = ?, deliveries = deliveries + ?, ended = coalesce(ended, ?) WHERE id = ?",
         (replay.position, replay.events, more, replay.ended_at, replay.id),
     )
     tx.execute("UPDATE operations SET changed = changed + ? WHERE id = ?", (more, replay.id))
+
+
+def stop(tx: sqlite3.Connection, ids: Sequence[int], now: float) -> int:
+    """End these where they are; returns how many had not ended."""
+    return tx.executemany("UPDATE replays SET ended = ? WHERE id = ? AND ended IS NULL", [(now, one) for one in ids]).rowcount
 
 
 def reopen(

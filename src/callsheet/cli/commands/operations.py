@@ -1,0 +1,36 @@
+"""``callsheet operations``: what operators did, by whom, when and why."""
+
+from __future__ import annotations
+
+import click
+
+from callsheet.cli import facts
+from callsheet.cli.examples import examples
+from callsheet.cli.opening import config_argument, opened
+from callsheet.cli.tables import table
+from callsheet.cli.words import local
+
+
+@click.command(
+    epilog=examples(
+        ("callsheet operations studio.toml", "the newest fifty"),
+        ("callsheet operations studio.toml --limit 1000 --json", "as data"),
+    )
+)
+@config_argument
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
+def command(*, config: str | None, limit: int, as_json: bool) -> None:
+    """Show what operators did, by whom, when and why.
+
+    Every retry, skip, hold, release and replay is on record for as long as `history` says. CHANGED counts deliveries and holds.
+    """
+    with opened(config) as at:
+        rows = at.ledger.overview(operations=limit).operations
+    if as_json:
+        facts.print_json([facts.operation(row) for row in rows])
+    elif rows:
+        shown = [[row.id, local(row.at), row.verb.value, row.asked, row.changed, row.who, row.why or "-"] for row in rows]
+        click.echo("\n".join(table(["ID", "WHEN", "DID", "WHAT", "CHANGED", "WHO", "WHY"], shown)))
+    else:
+        click.echo("Nobody has changed anything.")
