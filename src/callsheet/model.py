@@ -318,7 +318,8 @@ class SiteState:
     """Where the reading of a site stands. ``cursor`` None: never read.
 
     ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
-    ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended.
+    ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended. ``holds``: plugin name → the
+    lanes of it that an operator holds; None among them: all.
     """
 
     site: str
@@ -328,6 +329,7 @@ class SiteState:
     positions: Mapping[str, int | None] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)
     replays: tuple[Replay, ...] = ()
+    holds: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,9 @@ class Executor(Protocol):
     def workers(self) -> list[WorkerRow]:
         """The processes that plugins run in, as they are now; those that wait to be started again, too."""
 
+    def recall(self, runs: Sequence[Run]) -> None:
+        """Begin nothing more of these runs: what is running finishes, and each still brings its RunEnded."""
+
     def collect(self, timeout: float) -> list[Message]:
         """All that came in since the last call, in order per worker; waits up to ``timeout`` seconds for it, or for ``wake``."""
 

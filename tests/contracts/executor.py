@@ -238,6 +238,17 @@ class ExecutorContract:
             recorder.wait_for("plugin.emails", count=4)
         assert [one.facts["emails"] for one in recorder.signals] == [["a@x.org", "b@x.org"], ["c@x.org"], True, False]
 
+    def test_of_a_run_that_is_recalled_nothing_more_is_begun(self, stage: Stage) -> None:
+        stage.start("slow", "import time\n" + legacy("time.sleep(0.1)"))
+        first, second = stage.run("slow", *["callback"] * 50), stage.run("slow", *["callback"] * 50)
+        stage.executor.submit([first, second])
+
+        stage.executor.recall([first, second])
+
+        assert len(stage.finish(first)) < 25
+        assert stage.finish(second) == []
+        assert len(stage.do(stage.run("slow", "callback"))) == 1
+
     def test_after_close_everything_comes_back(self, stage: Stage) -> None:
         stage.start("simple", legacy("pass"))
 

@@ -29,6 +29,9 @@ The daemon says::
     {"is": "answer", "call": int, "value": any | "failure": {"kind", "text", "traceback", "lost": bool}}
         What came of a call that the worker asked for. "lost": trying again may help.
 
+    {"is": "recall", "plugin": str, "runs": [int, ...]}
+        Begin no further delivery of these runs, and say that they ended. Unknown ones have ended by now.
+
     {"is": "stop"}
         Finish the deliveries that are being run, give back the rest, and end.
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Set, Tuple
 
 from callsheet.agent.api import GiveUp, Retry, Skip
 from callsheet.agent.callbacks import Callback
@@ -34,16 +34,22 @@ class Runner:
         }
         self.stopping = False
         """Set, from any thread, when no further delivery is to be begun."""
+        self.recalled: Set[int] = set()
+        """Runs of which none is to be begun any more; added to from any thread."""
 
     def run(self, message: Message) -> None:
         """Call each delivery's callback, report it, and say that the run ended."""
         run = message["run"]
         last = b""
-        if not self.stopping:
+        if not self._over(run):
             self._write(frame(b'{"is":"begun","run":%d}' % run))
             last = self._deliver(run, message["deliveries"])
+        self.recalled.discard(run)
         # The last report has no next callback to come before, and saves the daemon a turn.
         self._write(last + frame(b'{"is":"ended","run":%d}' % run))
+
+    def _over(self, run: int) -> bool:
+        return self.stopping or run in self.recalled
 
     def _deliver(self, run: int, deliveries: Any) -> bytes:
         """Returns the frame of the last report, which is not written yet."""
@@ -52,7 +58,7 @@ class Runner:
         for delivery, name, attempt, go_on, data in deliveries:
             if report:
                 self._write(report)
-            if self.stopping:
+            if self._over(run):
                 return b""
             if data is not None:
                 event = handed_over(data)

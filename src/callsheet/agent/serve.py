@@ -100,6 +100,9 @@ class Worker:
             if order["is"] == "answer":
                 self.caller().answered(order)
                 continue
+            if order["is"] == "recall":
+                self._runners[order["plugin"]].recalled.update(order["runs"])
+                continue
             pool = self._pools.get(order["plugin"]) if order["is"] == "run" else None
             if pool is None:
                 self._orders.put(order)

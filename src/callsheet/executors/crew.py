@@ -127,6 +127,14 @@ class Crew:
             else:
                 self._give(seat, worker, seat.quarantine.admit(run, worker.running))
 
+    def recall(self, runs: Sequence[Run]) -> None:
+        """Have workers begin nothing more of these runs; one that waits to be alone in its worker runs yet."""
+        for plugin in {run.plugin for run in runs}:
+            seat = self._seating.seat_of(plugin)
+            if seat is not None and seat.worker is not None:
+                seat.worker.recall(plugin, [run.id for run in runs if run.plugin == plugin])
+                self._watch_pipe(seat.worker)
+
     def tend(self, now: float) -> float:
         """Start who is due, keep deadlines and limits. Returns the monotonic time at which to look again (inf: no need)."""
         soonest = inf

@@ -84,6 +84,15 @@ class InlineExecutor:
                 else:
                     loaded.waiting.append(run)
 
+    def recall(self, runs: Sequence[Run]) -> None:
+        """Give back those that were not run yet."""
+        with self._lock:
+            ids = {run.id for run in runs}
+            for loaded in self._plugins.values():
+                back = [run for run in loaded.waiting if run.id in ids]
+                loaded.waiting = [run for run in loaded.waiting if run.id not in ids]
+                self._inbox.put(RunEnded(run.id) for run in back)
+
     def workers(self) -> list[WorkerRow]:
         """None: plugins run in this process."""
         return []

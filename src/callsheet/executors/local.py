@@ -112,6 +112,14 @@ class LocalExecutor:
             if self._crew.unsent:
                 self._pump.ring()
 
+    def recall(self, runs: Sequence[Run]) -> None:
+        """Take back what workers have not begun of these runs."""
+        with self._lock:
+            if not self._closed:
+                self._crew.recall(runs)
+                if self._crew.unsent:
+                    self._pump.ring()
+
     def workers(self) -> list[WorkerRow]:
         """The processes that plugins run in, as they are now; those that wait to be started again, too."""
         with self._lock:

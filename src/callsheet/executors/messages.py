@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,11 @@ def load_message(setup: WorkerSetup, plugin: PluginFile) -> protocol.Message:
     """Has a worker load a plugin."""
     name = plugin.key.name
     return {"is": "load", "plugin": name, "path": plugin.path, "hosted": name in setup.hosted}
+
+
+def recall_frame(plugin: str, runs: Sequence[int]) -> bytes:
+    """The frame that takes runs of a plugin back: what was not begun in them is not begun any more."""
+    return protocol.encode({"is": "recall", "plugin": plugin, "runs": list(runs)})
 
 
 def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> bytes:

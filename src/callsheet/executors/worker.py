@@ -109,6 +109,11 @@ class Worker:
         self.guests.given(run.plugin)
         self.process.send(messages.run_frame(run, self.guests.callbacks))
 
+    def recall(self, plugin: PluginKey, runs: Sequence[int]) -> None:
+        """Take back what it has not begun of these runs, each of which it may have ended by now."""
+        if not self.leaving and self.guests.ready(plugin):
+            self.process.send(messages.recall_frame(plugin.name, runs))
+
     def stop(self, why: str) -> None:
         """Let it finish what it runs, give back the rest, and end. One that only loads has nothing to finish."""
         if self._stopping is None:

@@ -75,6 +75,8 @@ class Dispatch(Service):
         self._look_at = 0.0
         self._asked = True
         self._exhausted = False
+        self._recall_at = 0.0
+        self._recalled: set[int] = set()
 
     def wake(self) -> None:
         """There may be new work in the ledger."""
@@ -93,6 +95,8 @@ class Dispatch(Service):
         self._collect(self._patience())
         if self._due_to_settle():
             self._settle()
+        if self._running and not self.stopping and self._steady() >= self._recall_at:
+            self._recall()
         if not self.stopping and (self._asked or self._steady() >= self._look_at):
             self._claim()
         return 0.0
@@ -199,6 +203,21 @@ class Dispatch(Service):
         self._outcomes, self._ended, self._pending_since = [], [], None
         self._asked = True
         self._exhausted = False
+
+    def _recall(self) -> None:
+        """Take back what waits in workers and is held by now: operators hold things from outside."""
+        self._recall_at = self._steady() + LOOK_EVERY
+        runs = [run for run, _ in self._running.values()]
+        self._recalled &= self._running.keys()
+        holds = {site: self._ledger.site(site).holds for site in {run.plugin.site for run in runs}}
+        held = [
+            run
+            for run in runs
+            if run.id not in self._recalled and holds[run.plugin.site].get(run.plugin.name, frozenset()) & {None, run.lane}
+        ]
+        if held:
+            self._recalled.update(run.id for run in held)
+            self._executor.recall(held)
 
     def _claim(self) -> None:
         self._asked = False

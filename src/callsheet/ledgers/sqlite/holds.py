@@ -37,3 +37,12 @@ def by_plugin(tx: sqlite3.Connection) -> dict[int, tuple[Hold, ...]]:
     for plugin_id, lane, since, who, why in tx.execute("SELECT plugin_id, lane, at, who, why FROM holds ORDER BY at, rowid"):
         found[plugin_id] = (*found.get(plugin_id, ()), Hold(lane, since, who, why))
     return found
+
+
+def lanes(tx: sqlite3.Connection, site_id: int) -> dict[str, frozenset[str | None]]:
+    """Of a site, the name of each plugin that has holds, and which lanes they hold; None among them: all."""
+    sql = "SELECT p.name, h.lane FROM holds AS h CROSS JOIN plugins AS p ON p.id = h.plugin_id WHERE p.site_id = ?"
+    found: dict[str, frozenset[str | None]] = {}
+    for name, lane in tx.execute(sql, (site_id,)):
+        found[name] = found.get(name, frozenset()) | {lane}
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from callsheet.ledgers.sqlite import replays
+from callsheet.ledgers.sqlite import holds, replays
 from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
@@ -29,6 +29,7 @@ def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
         positions={name: position for name, position, _ in plugins},
         waiting={name: waiting for name, _, waiting in plugins},
         replays=replays.going_on(tx, site_id),
+        holds=holds.lanes(tx, site_id),
     )
 
 
