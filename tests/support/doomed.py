@@ -48,6 +48,12 @@ POINTS = {
     "after-settle": Point(SqliteLedger, "settle", lambda arguments, _: bool(arguments[1])),
 }
 
+REPLAY_POINTS = {
+    "before-replayed": Point(SqliteLedger, "record", lambda arguments, _: bool(arguments[1].replay), before=True),
+    "after-replayed": Point(SqliteLedger, "record", lambda arguments, _: bool(arguments[1].replay)),
+}
+"""The same on the path of an event that is replayed."""
+
 
 def doom(point: Point, passing: int) -> None:
     """Let the process kill itself at that passing of the point, counted from 1."""
@@ -76,6 +82,6 @@ def doom(point: Point, passing: int) -> None:
 
 if __name__ == "__main__":
     name, passing, *arguments = sys.argv[1:]
-    doom(POINTS[name], int(passing))
+    doom((POINTS | REPLAY_POINTS)[name], int(passing))
     sys.argv[1:] = arguments
     callsheet()
