@@ -182,13 +182,25 @@ def steps_of_reader(desk: Desk) -> int:
     ],
 )
 def test_lists_begin_at_what_is_rare(desk: Desk, query: DeliveryQuery, index: str) -> None:
+    desk.record_events(*range(100, 120))
+    desk.run_all()
+    desk.record_events(200)
     statements: list[str] = []
     connection = writer(desk)
     connection.set_trace_callback(statements.append)
     queries.rows(connection, query)
     connection.set_trace_callback(None)
-    (sql,) = statements
+    sql = statements[-1]
     assert index in next(line for line in plan(desk, sql) if line.split()[1] == "d")
+
+
+@pytest.mark.parametrize("query", [DeliveryQuery(states=(State.WAITING,)), DeliveryQuery(states=(State.WAITING,), plugin="plugin")])
+def test_a_list_of_what_waits_costs_the_same_however_much_waits(tmp_path: Path, query: DeliveryQuery) -> None:
+    costs = []
+    for waiting in (200, 4000):
+        with filled(tmp_path / str(waiting), waiting=waiting) as desk:
+            costs.append(steps(desk, lambda: queries.rows(writer(desk), query)))
+    assert costs[1] <= costs[0] * 1.1
 
 
 def test_a_plugin_with_slots_and_nothing_to_do_costs_little(desk: Desk) -> None:

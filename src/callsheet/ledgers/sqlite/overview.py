@@ -13,6 +13,7 @@ from callsheet.model import State
 
 # Ids grow with the order of recording; the index holds nothing but what is open.
 _OLDEST = "SELECT recorded FROM deliveries WHERE id = (SELECT min(id) FROM deliveries INDEXED BY deliveries_open WHERE state < 4)"
+_OLDEST_OF_MANY = "SELECT recorded FROM deliveries NOT INDEXED WHERE state < 4 ORDER BY id LIMIT 1"
 
 
 ENDED_REPLAYS = 5
@@ -27,7 +28,7 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
     heartbeat = tx.execute("SELECT pid, started_at, at, version, config, stopped_at FROM heartbeat").fetchone()
     health = tx.execute("SELECT site, url, newest, answered_at, error, error_since FROM health ORDER BY site")
     sites = [name for (name,) in tx.execute("SELECT name FROM sites ORDER BY name")]
-    oldest = tx.execute(_OLDEST).fetchone()
+    oldest = tx.execute(_OLDEST if counts.open_are_few(tx) else _OLDEST_OF_MANY).fetchone()
     return Overview(
         heartbeat=Heartbeat(*heartbeat) if heartbeat else None,
         health=tuple(SiteHealth(*row) for row in health),
