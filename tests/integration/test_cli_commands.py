@@ -268,6 +268,11 @@ def test_deliveries_lists_the_newest_first_and_why_they_failed(studio: SqliteLed
         (["--site", "studio", "--lane", "Task:103"], {(TIDIER, 103)}),
         (["--since", "2h", "--event", "103"], {(MAILER, 103), (TIDIER, 103)}),
         (["--since", "2100-01-01"], set()),
+        (["--callback", "tidy", "--type", "Shotgun_Task_Change", "--event", "101"], {(TIDIER, 101)}),
+        (["--error", "ConnectionError"], {(TIDIER, 102), (TIDIER, 103), (MAILER, 101)}),
+        (["--older-than", "2000-01-01"], set()),
+        (["--entity", "Task:14"], set()),
+        (["--project", "The Lighthouse"], set()),
     ],
 )
 def test_conditions_hold_all_at_once(
@@ -405,6 +410,105 @@ def test_a_ledger_is_named_the_same_by_the_daemon_and_by_the_commands() -> None:
     from callsheet.cli import opening  # noqa: PLC0415
 
     assert opening.LEDGER == daemon.LEDGER
+
+
+# hold, replay, operations
+
+
+def test_hold_is_shown_with_who_and_why_and_is_no_trouble(studio: SqliteLedger, config: Path, call: Call) -> None:
+    before = call("status", config, "--json").json["trouble"]
+    said = call("hold", config, "tidier", "--why", "moving house")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        f"Plugin tidier is held (1 delivery of the plugin still to come). `callsheet release {config} tidier` lets it go on.\n"
+    )
+    shown = call("status", config)
+    assert re.search(r"^tidier +on hold ", shown.out, re.MULTILINE)
+    told = " ".join(shown.out.split())
+    assert "On purpose: Plugin tidier is held by " in told
+    assert ", because: moving house." in told
+    assert call("status", config, "--json").json["trouble"] == before
+    assert "On purpose:" in call("plugins", config).out
+    call("hold", config, "tidier", "--lane", "Task:103")
+    assert "Lane Task:103 of plugin tidier is held by" in " ".join(call("status", config).out.split())
+    (row,) = [one for one in call("plugins", config, "--json").json if one["plugin"] == "tidier"]
+    assert [(one["lane"], one["why"]) for one in row["holds"]] == [(None, "moving house"), ("Task:103", "")]
+
+
+def test_release_ends_holds_and_says_what_still_holds(studio: SqliteLedger, config: Path, call: Call) -> None:
+    call("hold", config, "tidier")
+    call("hold", config, "tidier", "--lane", "Task:103")
+    said = call("release", config, "tidier", "--lane", "Task:103")
+    assert (said.code, said.out) == (0, "1 hold of tidier ended.\n")
+    assert said.err == "The plugin is held as a whole, too: `callsheet release tidier` ends that.\n"
+    assert call("release", config, "tidier").out == "1 hold of tidier ended.\n"
+    assert call("release", config, "tidier").code == 1
+
+
+def test_hold_of_an_unknown_plugin_says_which_there_are(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("hold", config, "tydier")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "Nothing was changed: there is no plugin tydier. Known plugins: mailer, tidier, typo.\n"
+    assert call("hold", config, "a", "b").code == 2
+
+
+def test_a_hold_on_a_stopped_daemon_says_when_it_takes_effect(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.beat(Heartbeat(4711, NOW - 900, NOW - 600, "0.1.0", "studio.toml"), [])
+    assert call("hold", config, "tidier").err == "The daemon is not running; this takes effect when it starts.\n"
+
+
+def test_replay_is_noted_for_the_daemon_and_shown(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("replay", config, "101", "90..95", "--plugin", "tidier", "--callback", "tidy", "--why", "lost")
+    assert (said.code, said.err) == (0, "")
+    (replay,) = studio.site("studio").replays
+    assert (replay.plugin, replay.callback, replay.ranges) == (TIDIER, "tidy", ((90, 95), (101, 101)))
+    assert said.out == f"Replay {replay.id} is asked for. `callsheet status {config}` shows how far it is.\n"
+    assert f"replay      {replay.id} reads events 90 to 101 again for tidier" in call("status", config).out
+    assert call("replay", config, "--stop", replay.id).code == 0
+    assert call("replay", config, "--stop", replay.id).code == 1
+    assert studio.site("studio").replays == ()
+
+
+def test_a_replay_beyond_what_was_read_says_so(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("replay", config, "110..500", "--plugin", "tidier")
+    assert said.err == "Events behind 118 have not come to tidier yet: they are delivered in their turn.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("101", 2, "Say which events, and for whom"),
+        ("--plugin tidier", 2, "Say which events, and for whom"),
+        ("5..4 --plugin tidier", 2, "'5..4' is neither an event's id nor a range such as 810000..812934."),
+        ("101 --plugin tydier", 1, "there is no plugin tydier. Known plugins: mailer, tidier, typo."),
+        ("101 --plugin tidier --callback tidied", 1, "plugin tidier has no callback tidied. It has: tidy."),
+    ],
+)
+@pytest.mark.usefixtures("studio")
+def test_a_replay_that_can_not_be_meant_is_refused(config: Path, call: Call, line: str, code: int, said: str) -> None:
+    done = call("replay", config, *line.split())
+    assert done.code == code
+    assert said in done.err
+    assert call("operations", config, "--json").json == []
+
+
+def test_operations_lists_the_newest_first(studio: SqliteLedger, config: Path, call: Call) -> None:
+    assert call("operations", config).out == "Nobody has changed anything.\n"
+    call("retry", config, "--state", "dead", "--why", "server is back")
+    call("hold", config, "tidier")
+    said = call("operations", config)
+    assert re.search(r"hold +plugin tidier +1 .*\n.* retry +state dead +1 .* server is back$", said.out.rstrip())
+    assert [one["verb"] for one in call("operations", config, "--json").json] == ["hold", "retry"]
+    assert len(call("operations", config, "--limit", 1, "--json").json) == 1
+
+
+def test_one_delivery_shows_each_failed_attempt(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.settle([Outcome(the(studio, TIDIER, 103), State.DEAD, 2, 0, NOW, NOW + 1.5, failure=FAILURE)], [], NOW)
+    said = call("deliveries", config, the(studio, TIDIER, 103)).out
+    assert re.search(r"^failure 1 of 2: attempt 1, .*, 250 ms, then retrying$", said, re.MULTILINE)
+    assert re.search(r"^failure 2 of 2: attempt 2, .*, 1 s, then dead$", said, re.MULTILINE)
+    (row,) = call("deliveries", config, the(studio, TIDIER, 103), "--json").json
+    assert [(one["attempt"], one["state"]) for one in row["history"]] == [(1, "retrying"), (2, "dead")]
 
 
 # documented keys

@@ -119,6 +119,18 @@ def test_a_held_lane_lets_the_others_go_on(studio: Studio) -> None:
         daemon.until(lambda: done(studio) == [*free, *held])
 
 
+def test_a_helper_beside_plugins_is_no_trouble_unless_it_was_a_plugin_before(studio: Studio) -> None:
+    studio.write("helper", "WORD = 'used'\n")
+    studio.write("plugin", "import helper\n" + noting())
+    with studio.started() as daemon:
+        daemon.until(lambda: [one["standing"] for one in studio.status()["plugins"]] == ["no plugin", "ready"])
+        assert daemon.said("Did not find a registerCallbacks function")
+        assert studio.status()["well"]
+        studio.write("plugin", "import helper\n")
+        daemon.until(lambda: not studio.status()["well"])
+        assert [one["standing"] for one in studio.status()["plugins"]] == ["no plugin", "broken"]
+
+
 # -- replay
 
 

@@ -44,3 +44,18 @@ def test_a_plugins_name_may_carry_its_site() -> None:
     assert named(None) == (None, None)
     assert named("mailer") == (None, "mailer")
     assert named("studio/mailer") == ("studio", "mailer")
+
+
+@pytest.mark.parametrize("text", ["Task:14", "Task 14", " Task:14 "])
+def test_an_entity_is_a_type_and_an_id(text: str) -> None:
+    assert query((), **(NOTHING | {"entity": text})).entity == ("Task", 14)  # type: ignore[arg-type] # as above
+
+
+def test_an_entity_that_is_none_is_a_usage_error() -> None:
+    with pytest.raises(click.UsageError, match="not a type and an id, such as Task:14"):
+        query((), **(NOTHING | {"entity": "14"}))  # type: ignore[arg-type] # as above
+
+
+def test_a_project_is_an_id_or_a_name() -> None:
+    assert query((), **(NOTHING | {"project": "97"})).project == 97  # type: ignore[arg-type] # as above
+    assert query((), **(NOTHING | {"project": "The Lighthouse"})).project == "The Lighthouse"  # type: ignore[arg-type] # as above

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callsheet.cli.words import ago, count, duration, first_line, gist
+from callsheet.cli.words import ago, count, duration, first_line, gist, registers_nothing
 from callsheet.desk import BACKING_OFF, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import PluginState, State
 
@@ -83,7 +83,7 @@ def _name(plugin: PluginRecord, shown: Overview) -> str:
 
 
 def _of_plugin(plugin: PluginRecord, name: str, config: str) -> Iterator[Trouble]:
-    if plugin.state is PluginState.BROKEN:
+    if plugin.state is PluginState.BROKEN and not registers_nothing(plugin):
         yield Trouble(
             f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
             f"Mend {plugin.path}; it is loaded again when the file changes, and gets every event that it missed.",

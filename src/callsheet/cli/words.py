@@ -105,10 +105,13 @@ def gaps(waited_for: Iterable[Gap]) -> str:
 
 
 def standing(plugin: PluginRecord, cursor: int | None) -> str:
-    """How a plugin is, in short: its state, or ``on hold``, ``held`` or ``behind`` where it is ready but stands still or apart.
+    """How a plugin is, in short: its state, ``no plugin``, or ``on hold``, ``held`` or ``behind`` where it is ready but not at work
+    or apart.
 
     An operator's hold is told first: a failure that holds a lane is no news where all of them are meant to stand.
     """
+    if registers_nothing(plugin):
+        return "no plugin"
     if plugin.state is not PluginState.READY:
         return plugin.state.value
     if plugin.hold is not None:
@@ -116,6 +119,15 @@ def standing(plugin: PluginRecord, cursor: int | None) -> str:
     if plugin.held:
         return "held"
     return "behind" if plugin.position is not None and plugin.position < (cursor or 0) else "ready"
+
+
+def registers_nothing(plugin: PluginRecord) -> bool:
+    """Whether the file loads and has nothing to register, and never had: most likely a module that plugins beside it import.
+
+    One that had callbacks, or that can't be imported, is broken: somebody misses it.
+    """
+    said = plugin.problem.startswith("Did not find a registerCallbacks function")
+    return plugin.state is PluginState.BROKEN and said and not plugin.callbacks and not plugin.waiting
 
 
 def first_line(text: str) -> str:
