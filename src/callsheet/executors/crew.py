@@ -133,7 +133,9 @@ class Crew:
             seat = self._seating.seat_of(plugin)
             if seat is not None and seat.worker is not None:
                 seat.worker.recall(plugin, [run.id for run in runs if run.plugin == plugin])
-                self._watch_pipe(seat.worker)
+                self.touched(seat.worker)
+        if self.sessions is not None:
+            self.sessions.recall(runs)
 
     def tend(self, now: float) -> float:
         """Start who is due, keep deadlines and limits. Returns the monotonic time at which to look again (inf: no need)."""

@@ -117,6 +117,18 @@ class Sessions:
             if session.hosts(plugin):
                 self._stop(session, why)
 
+    def recall(self, runs: Iterable[Run]) -> None:
+        """Have nothing more of these begun."""
+        for run in runs:
+            for session in self._sessions.values():
+                waiting = next((one for one in session.waiting if isinstance(one, Wanted) and one.run.id == run.id), None)
+                if waiting is not None:
+                    session.waiting.remove(waiting)
+                    self._say([RunEnded(run.id)])
+                elif session.worker is not None and session.hosts(run.plugin):
+                    session.worker.recall(run.plugin, [run.id])
+                    self._touched(session.worker)
+
     def close(self, why: str) -> None:
         """End all; what waits comes back."""
         self._closed = True
