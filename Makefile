@@ -40,7 +40,7 @@ check: $(READY)  ## lint, format, types, import rules, the agent's Python 3.7
 chaos: $(READY)  ## kill and mislead the daemon for a minute and count what is lost, out of order, doubled (SEED=1: again)
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
-bench: $(READY)  ## measure events per second (REFERENCE=path of a shotgunEvents checkout: compare)
+bench: $(READY)  ## measure speed, latency, memory (REFERENCE=path of a shotgunEvents checkout: compare, and write bench/RESULTS.md)
 	@env -u PYTHONDONTWRITEBYTECODE REFERENCE="$(REFERENCE)" $(BIN)/python -m bench
 
 reference: $(READY)  ## write the generated pages of docs/reference anew

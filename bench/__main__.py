@@ -1,89 +1,91 @@
-"""``python -m bench [SCENARIO…] [--reference CHECKOUT] [--repeat N]``: prints the figures, and writes them to bench/RESULTS.md."""
+"""``python -m bench [NAME…] [--reference CHECKOUT] [--repeat N]``: prints the figures; those of all go to bench/RESULTS.md."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
-import sqlite3
-import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from bench.race import race, read, site
-from bench.scenarios import SCENARIOS, Scenario
+from bench import footprint, live, results
+from bench.goals import HEAD, Goal, Values
+from bench.race import Course, course, race, read, site
+from bench.scenarios import SCENARIOS
 
 CALLSHEET = [str(Path(sys.executable).with_name("callsheet")), "run"]
+MEASURES: dict[str, tuple[Callable[[], dict[str, list[float]]], tuple[Goal, ...]]] = {
+    "live": (live.measure, live.GOALS),
+    "resting": (footprint.resting, footprint.RESTING_GOALS),
+    "behind": (footprint.behind, footprint.BEHIND_GOALS),
+    "first": (footprint.first_delivery, footprint.FIRST_GOALS),
+}
+"""What is no race: one turn of each, and its goals."""
+
 Racer = Callable[[], float]
 """Runs once; returns events per second."""
 
 
 def main() -> None:
-    """Race all, in turn, as often as asked; the order within a turn stays, so that the machine's moods hit all alike."""
+    """Measure all, in turn, as often as asked; the order within a turn stays, so that the machine's moods hit all alike."""
+    names = [*SCENARIOS, *MEASURES]
     options = argparse.ArgumentParser(prog="bench", description=__doc__)
-    options.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all if none is named")
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all if none is named")
     options.add_argument(
         "--reference", default=os.environ.get("REFERENCE") or None, help="a checkout of shotgunsoftware/shotgunEvents"
     )
     options.add_argument("--repeat", type=int, default=3)
     given = options.parse_args()
-    lines: list[str] = []
-    for name in given.scenarios or SCENARIOS:
-        rates = _run(name, given.reference, given.repeat)
-        lines += _table(SCENARIOS[name], rates)
-        print("\n".join(_table(SCENARIOS[name], rates)), flush=True)
+    rows: list[list[str]] = []
+    races: list[str] = []
+    for name in given.names or names:
+        if name in SCENARIOS:
+            values = _race(name, given.reference, given.repeat)
+            races += results.rates(SCENARIOS[name], values)
+            goals = SCENARIOS[name].goals
+        else:
+            measure, goals = MEASURES[name]
+            values = _measure(name, measure, given.repeat)
+        rows += results.judged(goals, values)
+    print("\n".join([*races, "", *results.table(HEAD, rows)]))
     if not given.reference:
         print("Without a reference to compare with: make bench REFERENCE=/path/to/a/checkout/of/shotgunEvents")
-    elif not given.scenarios:
-        _write(lines, given.repeat)
+    elif not given.names:
+        results.write(rows, races, given.repeat)
 
 
-def _run(name: str, reference: str | None, repeat: int) -> dict[str, list[float]]:
+def _race(name: str, reference: str | None, repeat: int) -> Values:
     scenario = SCENARIOS[name]
-    with site(name) as where:
+    with site(name) as where, ExitStack() as prepared:
 
-        def racer(command: list[str], *, new_style: bool = False) -> Racer:
-            plugins = scenario.new_style if new_style else scenario.plugins
-            return lambda: scenario.events / race(where, plugins, command)
+        def racer(on: Course, command: list[str]) -> Racer:
+            return lambda: scenario.events / race(on, command)
 
-        racers: dict[str, Racer] = {"merely reading": lambda: read(where)} if scenario.reading else {}
-        racers["callsheet"] = racer(CALLSHEET)
-        if scenario.new_style:
-            racers["callsheet, new style"] = racer(CALLSHEET, new_style=True)
-        if reference:
-            racers["reference"] = racer([sys.executable, "-m", "bench.reference", reference])
+        courses = {who: prepared.enter_context(course(where, entry)) for who, entry in scenario.entries.items()}
+        racers: dict[str, Racer] = {"merely reading": partial(read, where)} if scenario.reading else {}
+        racers |= {who: racer(on, CALLSHEET) for who, on in courses.items()}
+        if reference and "callsheet" in courses:
+            racers["reference"] = racer(courses["callsheet"], [sys.executable, "-m", "bench.reference", reference])
         rates: dict[str, list[float]] = {who: [] for who in racers}
         for turn in range(repeat):
             for who, run in racers.items():
                 rates[who].append(run())
-            shown = ", ".join(f"{who} {values[-1]:,.0f}/s" for who, values in rates.items())
+            shown = ", ".join(f"{who} {found[-1]:,.0f}/s" for who, found in rates.items())
             print(f"{name}, turn {turn + 1}: {shown}", flush=True)
     return rates
 
 
-def _table(scenario: Scenario, rates: dict[str, list[float]]) -> list[str]:
-    medians = {who: statistics.median(values) for who, values in rates.items()}
-    others = [who for who in ("reference", "merely reading") if who in medians]
-    head = ["who", "events/s", *(f"against {who}" for who in others)]
-    rows = [[who, f"{rate:,.0f}", *(f"{rate / medians[other]:.2f} ×" for other in others)] for who, rate in medians.items()]
-    return ["", f"## {scenario.title}", "", _row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _write(lines: list[str], repeat: int) -> None:
-    machine = (
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} processors, {platform.system()}"
-    )
-    head = [
-        "# Results",
-        "",
-        f"Written by `make bench REFERENCE=…`: medians of {repeat}, timed from the first call to the last. {machine}.",
-    ]
-    (Path(__file__).parent / "RESULTS.md").write_text("\n".join([*head, *lines]))
+def _measure(name: str, measure: Callable[[], dict[str, list[float]]], repeat: int) -> Values:
+    values: dict[str, list[float]] = {}
+    for turn in range(repeat):
+        found = measure()
+        for what, some in found.items():
+            values.setdefault(what, []).extend(some)
+        shown = ", ".join(f"{what} {' '.join(f'{one:.2f}' for one in some)}" for what, some in found.items())
+        print(f"{name}, turn {turn + 1}: {shown}", flush=True)
+    return values
 
 
 if __name__ == "__main__":

@@ -6,17 +6,20 @@ import contextlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from bench.scenarios import NEW_STYLE, Plugin
+from bench import backlog
+from bench.scenarios import NEW_STYLE, Entry, Plugin
 
 CONF = """[daemon]
 pidFile: {folder}/daemon.pid
@@ -81,21 +84,47 @@ def read(where: Site) -> float:
     return where.count / float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout)
 
 
-def race(where: Site, plugins: Mapping[str, Plugin], command: Sequence[str], *, timeout: float = 300.0) -> float:
+@dataclass(frozen=True)
+class Course:
+    """What an entry finds ready: a site, and the ledger to begin with, if it is not to begin with none."""
+
+    site: Site
+    entry: Entry
+    ledger: Path | None = None
+
+
+@contextlib.contextmanager
+def course(where: Site, entry: Entry) -> Iterator[Course]:
+    """Prepare what takes long, once for all turns."""
+    with tempfile.TemporaryDirectory(prefix="callsheet-bench-") as name:
+        ledger = Path(name) / "ledger.db" if entry.waiting else None
+        if ledger is not None:
+            site_name = urlsplit(where.url).hostname or ""
+            backlog.write(ledger, site_name, f"{backlog.NAME}.py", where.first - 1, entry.waiting)
+        yield Course(where, entry, ledger)
+
+
+def race(on: Course, command: Sequence[str], *, timeout: float = 300.0) -> float:
     """Seconds from the first call of any plugin to the last call of all. ``command`` gets the conf's path appended."""
+    where, plugins = on.site, on.entry.plugins
     with tempfile.TemporaryDirectory(prefix="callsheet-bench-") as name:
         folder = Path(name)
         mark = folder / "mark"
         (folder / "plugins").mkdir()
         (folder / "logs").mkdir()
-        for plugin, one in plugins.items():
-            (folder / "plugins" / f"{plugin}.py").write_text(_source(one, where, mark))
-        conf = folder / "shotgunEventDaemon.conf"
-        conf.write_text(CONF.format(folder=folder, url=where.url, script=where.script, key=where.key))
+        sources = {plugin: _source(one, where, mark) for plugin, one in plugins.items()} | dict(on.entry.others)
         state: dict[str, dict[str, tuple[int, dict[int, object]]]] = {
-            str(folder / "plugins"): dict.fromkeys(plugins, (where.first - 1, {}))
+            str(folder / "plugins"): dict.fromkeys(sources, (where.first - 1, {}))
         }
         (folder / "daemon.id").write_bytes(pickle.dumps(state))
+        if on.ledger is not None:
+            (folder / "daemon.id.callsheet").mkdir(mode=0o700)
+            shutil.copy(on.ledger, folder / "daemon.id.callsheet")
+            sources[backlog.NAME] = backlog.STUCK
+        for plugin, source in sources.items():
+            (folder / "plugins" / f"{plugin}.py").write_text(source)
+        conf = folder / "shotgunEventDaemon.conf"
+        conf.write_text(CONF.format(folder=folder, url=where.url, script=where.script, key=where.key))
         log = (folder / "output").open("w+")
         with subprocess.Popen([*command, str(conf)], stdout=log, stderr=log, env=environment()) as daemon:
             try:

@@ -11,11 +11,15 @@ import sys
 from bench.scenarios import SCENARIOS
 from callsheet.sandbox import Sandbox
 
+FIRST = 1_000_001
+"""Leaves room for events that have been."""
+
 
 def main() -> None:
     """``python -m bench.site SCENARIO``."""
     scenario = SCENARIOS[sys.argv[1]]
     with Sandbox() as sandbox:
+        sandbox.set_next_event_id(FIRST)
         ids = sandbox.add_events(scenario.events, make=scenario.make)
         scenario.faults(sandbox)
         facts = {"url": sandbox.url, "script": sandbox.script, "key": sandbox.key, "first": ids[0], "last": ids[-1]}

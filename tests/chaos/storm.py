@@ -12,12 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tests.chaos import plugins
 from tests.chaos.judge import Judgement, Kill, judge, read_trace
-from tests.support.running import RunningDaemon
+from tests.support.running import RunningDaemon, children
 from tests.support.studio import Studio
 
 CALM = 60.0
@@ -139,7 +138,7 @@ class Storm:
             file = self.studio.plugins / f"{self._random.choice(list(plugins.SLOTS))}.py"
             file.touch()
         elif kind == "worker killed":
-            workers = _children(daemon.pid)
+            workers = children(daemon.pid)
             if not workers:  # a young daemon has none yet
                 self._coming.append(kind)
                 return daemon
@@ -198,15 +197,6 @@ def _change(studio: Studio) -> dict[str, Any]:
         "attribute_name": "sg_status_list",
         "entity": {"type": "Task", "id": studio.sandbox.connect().find_one("Task", [])["id"]},
     }
-
-
-def _children(pid: int) -> list[int]:
-    """The processes that this one has started."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += [int(one) for one in (thread / "children").read_text().split()]
-    return sorted(found)
 
 
 def summary(storm: Storm, found: Judgement) -> list[str]:
