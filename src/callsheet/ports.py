@@ -102,7 +102,9 @@ class Ledger(Protocol):
         """Hand out runs of up to ``most`` deliveries: at most ``free[plugin]`` lanes of each plugin, those ready longest first.
 
         Also returns when the next lane of these plugins comes due, if that is later than ``now`` (None: nothing is scheduled).
-        A lane is handed out to one owner at a time, until its run is settled as ended. What an operator holds is not handed out.
+        A lane is handed out to one owner at a time, until its run is settled as ended. What an operator holds is not handed out. A
+        ``now`` that lies seconds before that of the last claim, or before the last beat, means that the clock was set back: nobody
+        waits longer for that.
         """
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:

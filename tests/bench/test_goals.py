@@ -8,11 +8,13 @@ from bench.results import judged
 from callsheet.model import State
 from tests.support.studio import Studio
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 
 def test_a_ratio_of_medians_is_judged_against_what_is_demanded_and_what_is_aimed_at() -> None:
     goal = Goal("work", "ours", "theirs", least=4, aim=8)
     values = {"ours": [10.0, 8.0, 400.0], "theirs": [2.0, 2.0, 0.1]}
-    assert goal.row(values) == ["work", "5.00 ×", "≥ 4 ×", "met", "≥ 8 ×", "**not met**"]
+    assert goal.row(values) == ["work", f"5.00 {TIMES}", f"≥ 4 {TIMES}", "met", f"≥ 8 {TIMES}", "**not met**"]
 
 
 def test_a_figure_that_must_not_be_exceeded_is_judged_as_it_is_shown() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +33,20 @@ class Call(NamedTuple):
 
 
 class Kill(NamedTuple):
-    """A SIGKILL. ``what``: "daemon" or "worker". ``at``: just before it was sent."""
+    """A SIGKILL. ``what``: "daemon" or "worker", or either with more words. ``at``: just before it was sent.
+
+    ``since``: from when on nothing could be recorded any more, where that was before.
+    """
 
     what: str
     pid: int
     at: float
+    since: float = math.inf
+
+    @property
+    def unrecorded(self) -> float:
+        """From when on what was finished may not have been recorded."""
+        return min(self.at, self.since) - GROUP
 
 
 @dataclass
@@ -44,7 +54,9 @@ class Judgement:
     """``doubled``: by kill, the first finishes of calls that were made again because of it. All other lists should be empty."""
 
     calls: int = 0
-    retried: int = 0
+    raised: int = 0
+    torn: int = 0
+    """Calls whose worker then spoiled its pipe of reports."""
     lost: list[str] = field(default_factory=list)
     alien: list[str] = field(default_factory=list)
     """Calls with events that the site never showed."""
@@ -80,7 +92,8 @@ def judge(
     slots: Mapping[str, int],
 ) -> Judgement:
     """``events``: all that the site shows, each due for every plugin of ``slots``; ``late``: those once withheld."""
-    found = Judgement(len(calls), sum(one.word == "raised" for one in calls))
+    words = Counter(one.word for one in calls)
+    found = Judgement(len(calls), words["raised"], words["torn"])
     for plugin in slots:
         lanes = {int(event["id"]): lane_of(event, plugin) for event in sorted(events, key=lambda one: int(one["id"]))}
         mine = [one._replace(lane=lanes.get(one.event, "?")) for one in calls if one.plugin == plugin]
@@ -135,14 +148,14 @@ def _overlaps(found: Judgement, calls: Iterable[Call]) -> None:
 
 def _doubles(found: Judgement, calls: Iterable[Call], kills: Sequence[Kill]) -> None:
     """Each call of an event that had been finished, with the kill that explains it."""
-    daemons = {kill.pid: kill for kill in kills if kill.what == "daemon"}
+    daemons = {kill.pid: kill for kill in kills if kill.what.startswith("daemon")}
     workers = {kill.pid: kill for kill in kills if kill.what == "worker"}
     finished: dict[int, Call] = {}
     for one in calls:
         first = finished.get(one.event)
         if first is not None:
             death = daemons.get(first.daemon)
-            kill = death if death and death.at - GROUP <= first.end else workers.get(first.pid)
+            kill = death if death and death.unrecorded <= first.end else workers.get(first.pid)
             if kill is not None and one.pid != first.pid:
                 found.doubled.setdefault(kill, []).append(first)
             else:

@@ -1,7 +1,8 @@
-"""The three plugins of a storm. Each writes one line per call that came to its end, whether it raised or not."""
+"""The four plugins of a storm. Each writes one line per call that came to its end, whether it raised, or tore the pipe, or not."""
 
 from __future__ import annotations
 
+from tests.support.jumping import HEAD, JumpingClock
 from tests.support.studio import Studio
 
 CALLED = """
@@ -51,11 +52,44 @@ def wide(ctx):
     called(ctx.event, ctx.attempt, begin)
 """
 
-SLOTS = {"old": 1, "moody": 1, "wide": 4}
+TORN = """
+import fcntl, random, stat, struct
+from callsheet import on
+
+def pipe_of_reports():
+    printed = os.fstat(2).st_ino
+    for number in range(3, 64):
+        try:
+            facts, flags = os.fstat(number), fcntl.fcntl(number, fcntl.F_GETFL)
+        except OSError:
+            continue
+        if stat.S_ISFIFO(facts.st_mode) and flags & os.O_ACCMODE == os.O_WRONLY and facts.st_ino != printed:
+            return number
+
+@on("Shotgun_Task_Change", lane="entity", retry=dict(attempts=60, crashes=60))
+def torn(ctx):
+    begin = time.monotonic()
+    work(ctx.event)
+    mood = random.Random({seed} * 1_000_003 - ctx.event["id"]).random()
+    if mood < {torn} and once("torn-%d" % ctx.event["id"]):
+        called(ctx.event, ctx.attempt, begin, "torn")
+        if mood < {torn} / 2:
+            os.write(pipe_of_reports(), struct.pack(">I", 200) + b'{"is":"report","run":')
+            os._exit(1)
+        os.write(pipe_of_reports(), b"hello, world")
+        time.sleep(60)  # until it is killed for that
+    called(ctx.event, ctx.attempt, begin)
+"""
+"""Writes half a frame and dies, or writes what is none: for one event in 250."""
+
+SHARE_TORN = 0.004
+
+SLOTS = {"old": 1, "moody": 1, "wide": 4, "torn": 1}
 """How many calls of each plugin may be in hand at once."""
 
 
-def install(studio: Studio, seed: int) -> None:
-    """Write all three into the studio's folder."""
-    for name, text in (("old", OLD), ("moody", MOODY.replace("{seed}", str(seed))), ("wide", WIDE)):
-        studio.write(name, CALLED + text)
+def install(studio: Studio, clock: JumpingClock, seed: int) -> None:
+    """Write all of them into the studio's folder."""
+    head = HEAD.format(file=str(clock.file)) + CALLED
+    for name, text in (("old", OLD), ("moody", MOODY), ("wide", WIDE), ("torn", TORN)):
+        studio.write(name, head + text.replace("{seed}", str(seed)).replace("{torn}", str(SHARE_TORN)))

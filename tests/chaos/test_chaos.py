@@ -10,29 +10,32 @@ import pytest
 
 from callsheet.sandbox import Sandbox
 from tests.chaos.judge import Call, Judgement, Kill, judge
-from tests.chaos.storm import STRIKES, Storm, summary
+from tests.chaos.storm import DISK, Storm, summary
+from tests.support.disk import small_disk
 from tests.support.studio import SITE, Studio
 
 SEED = 20_260
+SECONDS, EVENTS = 60, 5000
 DAEMON = 10
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with Sandbox(seed=SEED) as sandbox:
-        yield Studio(tmp_path, {SITE: sandbox})
+def storm(tmp_path: Path) -> Iterator[Storm]:
+    with Sandbox(seed=SEED) as sandbox, small_disk(tmp_path / "disk", DISK) as disk:
+        studio = Studio(tmp_path, {SITE: sandbox}, state=disk.folder / "state" if disk else None)
+        yield Storm(studio, SEED, events=EVENTS, seconds=SECONDS, disk=disk)
 
 
-def test_a_storm_loses_nothing_keeps_the_order_and_repeats_only_what_a_kill_left_unreported(studio: Studio) -> None:
+@pytest.mark.timeout(4 * SECONDS)
+def test_a_storm_loses_nothing_keeps_the_order_and_repeats_only_what_a_kill_left_unreported(storm: Storm) -> None:
     print(f"seed {SEED}")  # noqa: T201 - pytest shows it for a storm that fails
-    storm = Storm(studio, SEED, events=3000, seconds=12)
 
     found = storm.run()
 
     print(*summary(storm, found), sep="\n")  # noqa: T201 - as above
     assert found.faults == []
     assert storm.ledger_is_sound()
-    assert all(storm.done[strike] for strike in STRIKES), "no storm"
+    assert all(storm.done[strike] for strike in storm.strikes), "no storm"
 
 
 def call(event: int, at: float, *, pid: int = 1, word: str = "done", lane: str = "Task:1", length: float = 0.1) -> Call:

@@ -354,6 +354,28 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting_after_a_restart(desk: De
     assert event_ids(desk.claim_one()) == [1]
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_waiting_longer(desk: Desk) -> None:
+    desk.record_events(1)
+    desk.settle(desk.claim_one(), RETRYING, due=desk.now + 9)
+    assert desk.claim() == []
+    desk.record(delivery(2, lane="other"))
+    desk.now -= 3600
+    assert event_ids(desk.claim_one()) == [2], "what could be handed out can be"
+    assert desk.next_due() == desk.now + 9, "and what is to be tried again waits as long as it should"
+    desk.now += 9
+    assert event_ids(desk.claim_one()) == [1]
+
+
+def test_a_clock_that_is_set_forward_and_back_changes_nothing(desk: Desk) -> None:
+    desk.record_events(1)
+    desk.settle(desk.claim_one(), RETRYING, due=desk.now + 4000)
+    desk.now += 3600
+    assert desk.claim() == []
+    desk.now -= 3600
+    assert desk.claim() == []
+    assert desk.next_due() is not None
+
+
 def test_positions_may_come_before_their_plugin(desk: Desk) -> None:
     desk.ledger.record(Intake(SITE, cursor=9, positions={"plugin": 4, "later": 6}), desk.now)
     desk.enrol(file(), file("later"))

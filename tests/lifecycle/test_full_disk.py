@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from callsheet.sandbox import Sandbox
+from tests.support.disk import Disk, small_disk
 from tests.support.studio import SITE, Studio
 from tests.support.traces import disorder, noting
 
 EVENTS = 6_000
 
 
-class Disk:
-    """A disk in memory whose size can be changed while it is in use."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def resize(self, size: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True)
-
-    def fill(self) -> Path:
-        """Leave no byte free."""
-        filler = self.folder / "filler"
-        with filler.open("wb", buffering=0) as file:
-            for piece in (1 << 16, 1 << 12, 1):
-                try:
-                    while file.write(b"x" * piece):
-                        pass
-                except OSError:
-                    continue
-        return filler
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "callsheet-test", str(folder)]
-    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield Disk(folder)
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        if disk is None:
+            pytest.skip("needs the right to mount a tmpfs")
+        yield disk
 
 
 @pytest.fixture

@@ -145,6 +145,8 @@ class Dispatch(Service):
             report = self._explain(run, delivery, report)
         policy: RetryPolicy = callback.retry if callback else RetryPolicy()
         on_dead: OnDead = callback.on_dead if callback else "continue"
+        if report.ended > self._clock():  # the clock was set back since; what is due must be due on today's
+            report = replace(report, ended=self._clock())
         outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance())
         if report.verdict not in (Verdict.OK, Verdict.SKIP):
             self._tell_failure(run, delivery, report, outcome, callback)

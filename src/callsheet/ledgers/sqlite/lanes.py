@@ -33,6 +33,18 @@ _RESUME = """
 """
 
 
+_SET_BACK = (
+    "UPDATE deliveries SET due = max(:now, due - :seconds) WHERE state < 4 AND due > :now",
+    "UPDATE lanes SET due = max(:now, due - :seconds) WHERE state = 'ready' AND due > :now",
+)
+
+
+def set_back(tx: sqlite3.Connection, now: float, seconds: float) -> None:
+    """The clock was set back by so much: what is due behind ``now`` is due that much earlier, as it was meant to be."""
+    for sql in _SET_BACK:
+        tx.execute(sql, {"now": now, "seconds": seconds})
+
+
 def count_running(tx: sqlite3.Connection) -> int:
     """How many deliveries are handed out and not settled yet."""
     sql = f"SELECT count(*) FROM lanes AS l CROSS JOIN deliveries AS d ON d.lane_id = l.id AND d.state < 4 WHERE {RUNNING}"  # noqa: S608 - our own condition

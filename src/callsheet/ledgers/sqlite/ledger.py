@@ -11,8 +11,12 @@ from callsheet.ledgers.sqlite import intake as intakes
 from callsheet.ledgers.sqlite import operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import plugins as plugin_table
 from callsheet.ledgers.sqlite.database import Database
+from callsheet.ledgers.sqlite.lanes import set_back
 from callsheet.ledgers.sqlite.lock import OwnerLock
 from callsheet.model import Intake, Manifest, Outcome, PluginFile, PluginKey, PluginState, Run, SiteState
+
+SET_BACK = 1.0
+"""Seconds by which a claim's time must lie before that of the last one for the clock to have been set back."""
 
 
 class SqliteLedger:
@@ -29,6 +33,7 @@ class SqliteLedger:
         self._names = self._database.names
         self._crew: crews.Written | None = None
         self._lock = OwnerLock(path.with_name(path.name + ".lock"))
+        self._claimed_at = 0.0
 
     def lock(self, owner: str) -> None:
         """Be the one daemon on this ledger until ``close``. StateError, naming its process, if there is another."""
@@ -62,6 +67,9 @@ class SqliteLedger:
     def claim(self, free: Mapping[PluginKey, int], most: int, owner: str, now: float) -> tuple[list[Run], float | None]:
         """See the port. Not forced to the disk: a claim that a power cut undoes is one that ``recover`` need not undo."""
         with self._database.transaction(durable=False) as tx:
+            if now < self._claimed_at - SET_BACK:
+                set_back(tx, now, self._claimed_at - now)
+            self._claimed_at = now
             return runs.claim(tx, self._names, free, most=most, owner=owner, now=now)
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
@@ -73,6 +81,7 @@ class SqliteLedger:
         """See the port. Takes the ``lock`` if that was not done before."""
         self.lock(owner)
         with self._database.transaction() as tx:
+            self._claimed_at = overview.last_beat(tx)
             return runs.recover(tx, now)
 
     def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:

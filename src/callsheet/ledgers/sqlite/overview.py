@@ -42,6 +42,12 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
     )
 
 
+def last_beat(tx: sqlite3.Connection) -> float:
+    """When a daemon last said that it lives; 0 if none ever did."""
+    row = tx.execute("SELECT at FROM heartbeat").fetchone()
+    return float(row[0]) if row else 0.0
+
+
 def beat(tx: sqlite3.Connection, heartbeat: Heartbeat, health: Sequence[SiteHealth]) -> None:
     """Replace the heartbeat and what was known of the sites' health."""
     tx.execute(
