@@ -47,8 +47,10 @@ class Event:
 
     site: str
     data: Mapping[str, Any]
+    text: str | None = field(default=None, compare=False)
+    """``data`` as the site wrote it, where that was kept."""
 
-    @property
+    @cached_property
     def id(self) -> int:
         """The event's id; grows with the log, though not always in the order of arrival."""
         return int(self.data["id"])
@@ -58,9 +60,13 @@ class Event:
         """The event type, such as ``Shotgun_Task_Change``."""
         return str(self.data["event_type"])
 
-    @cached_property
+    @property
     def payload(self) -> str:
         """The event as JSON text: what the ledger keeps and the worker gets."""
+        return self._encoded if self.text is None else self.text
+
+    @cached_property
+    def _encoded(self) -> str:
         return _encode(self.data)
 
     @cached_property

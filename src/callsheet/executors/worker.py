@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import Any

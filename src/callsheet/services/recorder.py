@@ -57,14 +57,19 @@ class Recorder:
         """Record what one page changes, in one transaction."""
         new = self._ledger.record(intake, self._now())
         if new:
-            telemetry.emit(
-                "events.routed",
-                site=intake.site,
-                events=len({delivery.event.id for delivery in intake.deliveries}),
-                deliveries=new,
-                plugins=Counter(delivery.callback.plugin.name for delivery in intake.deliveries),
-            )
+            if telemetry.listening("events.routed"):
+                _tell_routed(intake, new)
             self._recorded()
+
+
+def _tell_routed(intake: Intake, new: int) -> None:
+    telemetry.emit(
+        "events.routed",
+        site=intake.site,
+        events=len({delivery.event.id for delivery in intake.deliveries}),
+        deliveries=new,
+        plugins=Counter(delivery.callback.plugin.name for delivery in intake.deliveries),
+    )
 
 
 def has_passed(state: SiteState, plugin: str, event_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,7 @@ from shotgun_api3.lib.httplib2 import HttpLib2Error
 from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
 
 from callsheet.errors import SiteError, SiteRefusedError
+from callsheet.site.texts import decoded
 
 IDLE = 2.0
 """Seconds without a request after which a failed one is tried once more: whoever is between us and the site may have dropped
@@ -31,13 +33,15 @@ _NONSENSE = (ValueError, AttributeError, TypeError, KeyError, IndexError, Shotgu
 T = TypeVar("T")
 
 
-class _PlainShotgun(Shotgun):
+class PlainShotgun(Shotgun):
     """The vendor's client, but times stay as sent: the ledger keeps events as the site wrote them, and workers convert them."""
 
     # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence, after 502 and 504.
     MAX_ATTEMPTS = 1
 
     answered_at: float | None = None
+    texts: list[str] | None = None
+    """Where the texts of entities go that are read, in their order; None: nowhere. Whoever reads puts a list here."""
 
     def _transform_inbound(self, data: T) -> T:
         return data
@@ -47,18 +51,29 @@ class _PlainShotgun(Shotgun):
         self.answered_at = _epoch(headers.get("date"))
         return status, headers, body
 
+    def _json_loads(self, body: str | bytes) -> Any:
+        if self.texts is None:
+            return json.loads(body)
+        try:
+            text = body if isinstance(body, str) else body.decode()
+        except UnicodeDecodeError:  # the decoder makes something even of that
+            return json.loads(body)
+        answer, texts = decoded(text)
+        self.texts += texts
+        return answer
+
 
 class SiteClient:
     """One connection to a site. Not for several threads at once."""
 
     def __init__(self, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
         self._url = url
-        self._client = _PlainShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
+        self._client = PlainShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
         self._client.config.timeout_secs = timeout
         self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
         self._used_at = time.monotonic()
 
-    def ask(self, question: Callable[[Shotgun], T]) -> T:
+    def ask(self, question: Callable[[PlainShotgun], T]) -> T:
         """What the question makes of the client. Raises SiteError, and SiteRefusedError when the site says no."""
         idle = time.monotonic() - self._used_at > IDLE
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from callsheet.model import Event, Gap
 from callsheet.ports import Page
-from callsheet.site.client import SiteClient
+from callsheet.site.client import PlainShotgun, SiteClient
 
 FIELDS = ("event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at")
 """What plugins get of an event, besides ``type`` and ``id``."""
@@ -46,12 +46,8 @@ class SiteEventLog:
         if types is not None and not types and not missing:
             return Page((), full=False)
         filters = _filters(after, until, missing, types)
-        found = self._client.ask(
-            lambda client: client.find(
-                "EventLogEntry", filters, list(FIELDS), order=[{"field_name": "id", "direction": "asc"}], limit=limit
-            )
-        )
-        return Page(tuple(Event(self._site, data) for data in found), full=len(found) >= limit, at=self._client.answered_at)
+        found, texts = self._client.ask(lambda client: _find(client, filters, limit))
+        return Page(tuple(_events(self._site, found, texts)), full=len(found) >= limit, at=self._client.answered_at)
 
     def close(self) -> None:
         """See ports.EventLog."""
@@ -62,6 +58,22 @@ class SiteEventLog:
             lambda client: client.find_one("EventLogEntry", filters, ["id"], order=[{"field_name": "id", "direction": direction}])
         )
         return int(found["id"]) if found else None
+
+
+def _find(client: PlainShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Events as the client has them, and as the site wrote them."""
+    texts: list[str] = []
+    client.texts = texts
+    order: Any = [{"field_name": "id", "direction": "asc"}]
+    found: Any = client.find("EventLogEntry", filters, list(FIELDS), order=order, limit=limit)
+    return found, texts
+
+
+def _events(site: str, found: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Iterator[Event]:
+    if len(texts) < len(found):  # it wrote them in a way that the texts can't be told apart
+        return (Event(site, data) for data in found)
+    # The client turns this one escape back; such an event is encoded anew.
+    return (Event(site, data, None if "&lt;" in text else text) for data, text in zip(found, texts, strict=False))
 
 
 def _filters(after: int, until: int | None, missing: Sequence[Gap], types: frozenset[str] | None) -> list[Any]:
