@@ -194,8 +194,7 @@ class State(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """One event for one callback, before it is recorded. ``lane`` is the lane's key within the plugin."""
 
     callback: CallbackKey
@@ -204,8 +203,7 @@ class NewDelivery:
     lane: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A recorded delivery, handed out to be run. ``attempts`` and ``crashes`` count those already behind it."""
 
     id: int
@@ -249,8 +247,7 @@ class Failure:
     locals: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself."""
 
     run_id: int
@@ -270,8 +267,7 @@ class RunEnded:
     run_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What was decided: the delivery's next state; for RETRYING, ``due`` is when."""
 
     delivery_id: int

@@ -7,7 +7,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 from callsheet import telemetry
 from callsheet.errors import StateError
@@ -146,7 +145,7 @@ class Dispatch(Service):
         policy: RetryPolicy = callback.retry if callback else RetryPolicy()
         on_dead: OnDead = callback.on_dead if callback else "continue"
         if report.ended > self._clock():  # the clock was set back since; what is due must be due on today's
-            report = replace(report, ended=self._clock())
+            report = report._replace(ended=self._clock())
         outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance())
         if report.verdict not in (Verdict.OK, Verdict.SKIP):
             self._tell_failure(run, delivery, report, outcome, callback)
@@ -190,7 +189,7 @@ class Dispatch(Service):
             delivery_id=delivery.id,
             why=failure.text,
         )
-        return replace(report, failure=failure)
+        return report._replace(failure=failure)
 
     def _due_to_settle(self) -> bool:
         if self._pending_since is None:
