@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -69,6 +70,22 @@ def test_the_client_does_not_try_again_by_itself(sandbox: Sandbox, log: SiteEven
     with pytest.raises(SiteError, match=f"HTTP {status}"):
         log.read(0, 10)
     assert sandbox.requests()["read"] == before + 1
+
+
+def test_an_event_keeps_the_text_that_the_site_sent(sandbox: Sandbox, log: SiteEventLog) -> None:
+    sandbox.add_events(2, meta={"new_value": "f\u00fcr \ud83c\udfac"})
+    for event in log.read(0, 10).events:
+        assert event.text is not None
+        assert event.payload == event.text
+        assert json.loads(event.payload) == event.data
+
+
+def test_what_the_client_turns_back_is_so_in_the_text_as_well(sandbox: Sandbox, log: SiteEventLog) -> None:
+    sandbox.add_event("Somebody_Writes", session_uuid="a &lt; b")
+    sandbox.add_event("Somebody_Writes", session_uuid="c")
+    one, two = log.read(0, 10).events
+    assert (one.data["session_uuid"], two.data["session_uuid"]) == ("a < b", "c")
+    assert json.loads(one.payload) == one.data
 
 
 def test_a_page_is_one_request(sandbox: Sandbox, log: SiteEventLog) -> None:

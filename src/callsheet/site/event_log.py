@@ -60,20 +60,19 @@ class SiteEventLog:
         return int(found["id"]) if found else None
 
 
-def _find(client: PlainShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _find(client: PlainShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str | None]]:
     """Events as the client has them, and as the site wrote them."""
-    texts: list[str] = []
+    texts: list[str | None] = []
     client.texts = texts
     order: Any = [{"field_name": "id", "direction": "asc"}]
     found: Any = client.find("EventLogEntry", filters, list(FIELDS), order=order, limit=limit)
     return found, texts
 
 
-def _events(site: str, found: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Iterator[Event]:
+def _events(site: str, found: Sequence[Mapping[str, Any]], texts: Sequence[str | None]) -> Iterator[Event]:
     if len(texts) < len(found):  # it wrote them in a way that the texts can't be told apart
         return (Event(site, data) for data in found)
-    # The client turns this one escape back; such an event is encoded anew.
-    return (Event(site, data, None if "&lt;" in text else text) for data, text in zip(found, texts, strict=False))
+    return (Event(site, data, text) for data, text in zip(found, texts, strict=False))
 
 
 def _filters(after: int, until: int | None, missing: Sequence[Gap], types: frozenset[str] | None) -> list[Any]:
