@@ -1,4 +1,7 @@
-"""``python -m tests.chaos [--seconds 60 | --kills N] [--seed N] [--events 5000]``: exit code 1 if a promise was broken."""
+"""``python -m tests.chaos [--seconds 60 | --kills N] [--seed N] [--events 5000]``: exit code 1 if a promise was broken.
+
+Ctrl-C ends the storm early; it is judged all the same.
+"""
 
 from __future__ import annotations
 

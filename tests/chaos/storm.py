@@ -85,8 +85,9 @@ class Storm:
             # Every plugin has been met before the first kill: what a new plugin is due begins with the day it is met.
             self._began = self.studio.sandbox.add_event("Shotgun_Task_Change", **_change(self.studio))
             daemon.until(lambda: self.studio.states() == {"done": len(plugins.SLOTS)})
-            daemon = self._rage(daemon)
-            self._calm(daemon)
+            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the storm early, and it is judged all the same
+                self._rage(daemon)
+            self._calm(self._launch() if self.studio.daemons[-1].ended else self.studio.daemons[-1])
         finally:
             for one in self.studio.daemons:
                 one.__exit__(None, None, None)
@@ -99,7 +100,7 @@ class Storm:
 
     # -- the storm
 
-    def _rage(self, daemon: RunningDaemon) -> RunningDaemon:
+    def _rage(self, daemon: RunningDaemon) -> None:
         began = time.monotonic()
         strike_at = began + self._random.uniform(0.3, 2.0)
         while (gone := self._gone(now := time.monotonic(), began)) < 1:
@@ -114,7 +115,6 @@ class Storm:
                 strike_at = time.monotonic() + self._random.choice(KILLING if self._wanted else PAUSES)
             assert not daemon.ended, f"the daemon ended by itself\n{daemon.tail()}"
             self._pause.wait(self._random.uniform(0.01, 0.08))
-        return daemon
 
     def _make_busy(self, daemon: RunningDaemon) -> None:
         """See that there is work in hand."""
