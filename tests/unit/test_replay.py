@@ -13,7 +13,8 @@ from callsheet.model import Intake, Outcome, PluginFile, PluginKey, PluginState,
 from callsheet.services.replay import ReplayService
 from callsheet.telemetry import recording
 from tests.support.events import SITE
-from tests.unit.test_intake import Cast, MemoryLog
+from tests.support.intake_desk import Cast
+from tests.support.memory_log import MemoryLog
 
 NOW = 1000.0
 PLUGIN = PluginKey(SITE, "plugin")
