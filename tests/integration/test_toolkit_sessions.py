@@ -28,12 +28,13 @@ CORE = Path("config", "core")
 WHERE = """
 import json, os, sys
 from callsheet import on
+from callsheet.toolkit import here
 
 @on("*", toolkit=True)
 def callback(ctx):
     import sgtk
     raise ValueError(json.dumps({
-        "file": sgtk.__file__, "version": ctx.tk.version, "project": ctx.tk_context.project["id"], "engine": ctx.engine.name,
+        "file": sgtk.__file__, "version": here().version, "project": ctx.tk_context.project["id"], "engine": ctx.engine.name,
         "pid": os.getpid(), "python": "%d.%d" % sys.version_info[:2],
         "read": ctx.sg.find_one("Project", [["id", "is", ctx.project["id"]]])["id"],
     }))

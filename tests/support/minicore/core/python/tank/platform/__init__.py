@@ -1,5 +1,6 @@
 """Engines and apps: one engine at a time in a process."""
 
+import logging
 import os
 
 from ..errors import TankError
