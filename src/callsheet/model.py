@@ -213,6 +213,8 @@ class Delivery(NamedTuple):
     attempts: int = 0
     crashes: int = 0
     recorded_at: float = 0.0
+    outages: int = 0
+    """How often it failed, since last it did so for another reason, because the site did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,9 @@ class Failure:
 
 
 class Report(NamedTuple):
-    """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself."""
+    """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself.
+    ``passing``: it failed since the site did not answer.
+    """
 
     run_id: int
     delivery_id: int
@@ -258,6 +262,7 @@ class Report(NamedTuple):
     failure: Failure | None = None
     after: float | None = None
     logged: bool = False
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +283,7 @@ class Outcome(NamedTuple):
     ended: float
     due: float | None = None
     failure: Failure | None = None
+    outages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,10 @@ SIGNALS: dict[str, str] = {
         "site, plugin, callback, event_id, delivery_id, state (its word), attempts, started, ended, created_at, error (bool), "
         "due, legacy"
     ),
-    "delivery.failed": "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged",
+    "delivery.failed": (
+        "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged, "
+        "outages (how often the site did not answer)"
+    ),
     "cascade.stopped": "site, plugin, callback, event_id, delivery_id, why: plugins answer each other's writes",
     "lane.held": "site, plugin, lane, event_id, callback, why",
     "lane.released": "site, plugin, count, why",

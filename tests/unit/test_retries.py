@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callsheet.model import Delivery, Failure, Outcome, Report, RetryPolicy, State, Verdict
@@ -71,3 +73,35 @@ def test_the_lane_goes_on_without_asking_only_if_a_failure_would_be_final_and_ha
     assert retries.goes_on(callback(retry=twice), 1)
     assert not retries.goes_on(callback(retry=twice), 0)
     assert not retries.goes_on(callback(retry=once, on_dead="hold"), 0)
+
+
+def outage(*, attempts: int = 0, outages: int = 0, at: float = 100.0, on_dead: str = "continue", **policy: Any) -> Outcome:
+    """What is decided when the site did not answer, with one attempt allowed; the delivery was recorded at 0."""
+    delivery = Delivery(1, callback().key, 7, "{}", attempts, 0, recorded_at=0.0, outages=outages)
+    report = Report(1, 1, Verdict.FAILED, at - 1, at, Failure("E", "e", "traceback", "locals"), passing=True)
+    allowed = RetryPolicy(**{"attempts": 1, "jitter": 0.0, "longest": 40.0, **policy})
+    return retries.decide(report, delivery, allowed, "hold" if on_dead == "hold" else "continue", chance=0.5)
+
+
+@pytest.mark.parametrize("on_dead", ["continue", "hold"])
+@pytest.mark.parametrize(("outages", "pause"), [(0, 1.0), (1, 2.0), (4, 16.0), (9, 40.0), (5000, 40.0)])
+def test_a_site_that_does_not_answer_costs_no_attempt(on_dead: str, outages: int, pause: float) -> None:
+    outcome = outage(outages=outages, on_dead=on_dead)
+
+    assert (outcome.state, outcome.attempts, outcome.outages, outcome.due) == (State.RETRYING, 0, outages + 1, 100.0 + pause)
+
+
+def test_the_return_of_a_site_is_noticed_soon_whatever_the_longest_pause() -> None:
+    assert outage(outages=20, longest=900.0).due == 100.0 + retries.LONGEST_IN_OUTAGE
+
+
+def test_patience_with_a_site_ends() -> None:
+    assert outage(max_age=60.0).state is State.DEAD
+    assert outage(max_age=60.0, on_dead="hold").state is State.HELD
+    late = outage(at=retries.PATIENCE + 1, outages=30)
+    assert (late.state, late.attempts, late.outages) == (State.DEAD, 1, 0)
+
+
+def test_a_long_outage_is_put_on_record_at_length_but_once() -> None:
+    assert outage().failure == Failure("E", "e", "traceback", "locals")
+    assert outage(outages=1).failure == Failure("E", "e")

@@ -1,17 +1,14 @@
 """Failures as data: what an exception becomes when it crosses to the daemon."""
 
-import pprint
 import traceback
 from types import TracebackType
 from typing import Any, Dict, List, Optional
 
+from callsheet.agent.showing import STARS, cut_short, shown
 from callsheet.agent.toolkit.howto import cure_for
 
-STARS = "***"
-_MANY = 50  # members of one container shown
-_LONG = 2000  # letters of one value shown
-_DEEP = 5  # levels of containers shown
-_TEXT = 20000  # letters of a whole traceback, or of all locals, shown
+_LONG = 2000  # letters of an exception's text shown
+_TEXT = 20000  # letters of a whole traceback shown
 _LETTERS = 4  # a shorter secret would star out ordinary text
 
 Failure = Dict[str, str]
@@ -27,6 +24,9 @@ class Secrets:
         """Hide ``value`` from now on, unless it is too short to be a key."""
         if isinstance(value, str) and len(value) >= _LETTERS and value not in self._known:
             self._known.append(value)
+            escaped = repr(value)[1:-1]  # as it reads within the repr of something larger
+            if escaped != value:
+                self._known.append(escaped)
             self._known.sort(key=len, reverse=True)  # one may be part of another
 
     def cut(self, text: str) -> str:
@@ -42,9 +42,9 @@ def failure_of(error: BaseException, secrets: Secrets, *, skip: int = 1) -> Fail
     frames = beyond(error.__traceback__, skip)
     return {
         "kind": kind_of(error),
-        "text": secrets.cut(_cut(_text(error), _LONG) + cure_for(error)),
-        "traceback": secrets.cut(_cut(traceback_of(error, frames), _TEXT)),
-        "locals": secrets.cut(locals_of(frames)),
+        "text": cut_short(secrets.cut(_text(error)), _LONG) + secrets.cut(cure_for(error)),
+        "traceback": cut_short(secrets.cut(traceback_of(error, frames)), _TEXT),
+        "locals": locals_of(frames, secrets),
     }
 
 
@@ -70,56 +70,9 @@ def traceback_of(error: BaseException, frames: Optional[TracebackType]) -> str:
         return f"{kind_of(error)}: {_text(error)}"
 
 
-def locals_of(frames: Optional[TracebackType]) -> str:
-    """The local variables of the first frame, one value as pprint shows it per name, what is huge cut short."""
-    if frames is None:
-        return ""
-    shown = {name: _shortened(value, _DEEP) for name, value in frames.tb_frame.f_locals.items()}
-    return _cut(pprint.pformat(shown), _TEXT)
-
-
-class _Shown:
-    """Stands in a structure for a value, with the text to show for it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _shortened(value: Any, depth: int) -> Any:
-    # Rebuilds plain containers, so that printing a list of a million members costs nothing.
-    kind = type(value)
-    if kind in (int, float, bool, type(None)):
-        return value
-    if kind in (str, bytes):
-        return value if len(value) <= _LONG else _Shown(f"{value[:_LONG]!r}... {len(value) - _LONG} more")
-    if kind in (dict, list, tuple, set, frozenset):
-        return _shortened_container(value, depth) if depth else _Shown("...")
-    try:
-        return _Shown(_cut(repr(value), _LONG))
-    except Exception as error:  # noqa: BLE001 - a broken __repr__ of the plugin's must not hide its failure
-        return _Shown(f"<{kind.__name__} whose repr raises {type(error).__name__}>")
-
-
-def _shortened_container(value: Any, depth: int) -> Any:
-    kind = type(value)
-    more = len(value) - _MANY
-    if kind is dict:
-        short = {
-            key if type(key) is str else _shortened(key, depth - 1): _shortened(one, depth - 1)
-            for _, (key, one) in zip(range(_MANY), value.items())
-        }
-        if more > 0:
-            short[_Shown("...")] = _Shown(f"{more} more")
-        return short
-    members = [_shortened(one, depth - 1) for _, one in zip(range(_MANY), value)]
-    if more > 0:
-        members.append(_Shown(f"... {more} more"))
-    if kind is list:
-        return members
-    return tuple(members) if kind is tuple else _Shown(f"{kind.__name__}({members!r})")
+def locals_of(frames: Optional[TracebackType], secrets: Secrets) -> str:
+    """The local variables of the first frame, one per line, what is huge cut short, secrets cut out."""
+    return shown(frames.tb_frame.f_locals, secrets.cut) if frames is not None else ""
 
 
 def _text(error: BaseException) -> str:
@@ -127,7 +80,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - as above, for __str__
         return f"<an exception whose text raises, of type {type(error).__name__}>"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} letters more)"

@@ -51,8 +51,10 @@ The worker says::
 
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up", "started": float,
-     "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent}
-        Written before the next callback begins, so that killing the worker never runs a finished callback again.
+     "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,
+     "passing": bool|absent}
+        Written before the next callback begins, so that killing the worker never runs a finished callback again. "logged": the
+        worker has logged the failure. "passing": the site did not answer; that is no fault of the callback's.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
     {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
         A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.

@@ -3,20 +3,15 @@
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Optional, Set
 
-from callsheet.agent.api import GiveUp, Retry, Skip
+from callsheet.agent import verdicts
 from callsheet.agent.callbacks import Callback
 from callsheet.agent.events import handed_over
-from callsheet.agent.failures import Failure, Secrets, failure_of
+from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin
-from callsheet.agent.protocol import Message, encode, frame
-
-Verdict = Tuple[str, Optional[Failure], Optional[float]]
-"""The report's verdict, failure and ``after``."""
-
-_FRAMES = 2  # of the agent, in the traceback of a callback's exception: _attempt and call
-_OK: Verdict = ("ok", None, None)
+from callsheet.agent.protocol import Message, frame
+from callsheet.agent.verdicts import OK, Verdict
 
 
 class Runner:
@@ -67,8 +62,9 @@ class Runner:
             verdict = self._attempt(callback, event, attempt, delivery) if callback else _gone(name)
             if not self._alone():  # a fork inside the callback came back as well; that process has no business here
                 return b""
-            report = _report(run, delivery, verdict, started, time.time(), logged=callback is not None and callback.logs_failures)
-            if verdict is not _OK and not _goes_on(verdict[0], callback, told=bool(go_on)):
+            logged = callback is not None and _is_logged(callback, verdict)
+            report = verdicts.report(run, delivery, verdict, started, time.time(), logged=logged)
+            if verdict is not OK and not _goes_on(verdict, callback, told=bool(go_on)):
                 return report
         return report
 
@@ -79,59 +75,34 @@ class Runner:
         try:
             refusal = callback.refusal(event)
             if refusal is not None:
-                return "skip", {"kind": "Skip", "text": refusal}, None
+                return verdicts.skipped(refusal)
             if callback.logger.isEnabledFor(logging.DEBUG):
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
             callback.call(event, attempt, delivery)
-        except Skip as reason:
-            return "skip", {"kind": "Skip", "text": self._secrets.cut(str(reason))}, None
-        except Retry as wish:
-            return "retry", failure_of(wish, self._secrets, skip=_FRAMES), wish.after
-        except GiveUp as reason:
-            return "give_up", failure_of(reason, self._secrets, skip=_FRAMES), None
-        except BaseException as error:  # noqa: BLE001 - sys.exit and KeyboardInterrupt in a callback are its failure as well
-            failure = failure_of(error, self._secrets, skip=_FRAMES)
-            if callback.logs_failures:
-                _log(callback, failure)
-            return "failed", failure, None
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's and no one else's
+            verdict = verdicts.of(error, self._secrets)
+            if _is_logged(callback, verdict):
+                assert verdict.failure is not None
+                verdicts.log(callback.logger, verdict.failure)
+            return verdict
         finally:
             if turn is not None:
                 turn.release()
-        return _OK
+        return OK
 
 
-def _report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, logged: bool) -> bytes:
-    if verdict is _OK:
-        # By far the most frequent message, so it is written out by hand.
-        return frame(
-            b'{"is":"report","run":%d,"delivery":%d,"verdict":"ok","started":%.6f,"ended":%.6f}' % (run, delivery, started, ended)
-        )
-    word, failure, after = verdict
-    message: Message = {"is": "report", "run": run, "delivery": delivery, "verdict": word, "started": started, "ended": ended}
-    if failure is not None:
-        message["failure"] = failure
-    if after is not None:
-        message["after"] = after
-    if word == "failed" and logged:
-        message["logged"] = True
-    return encode(message)
+def _is_logged(callback: Callback, verdict: Verdict) -> bool:
+    """Whether the worker logs it. That the site does not answer is said by the daemon: it is no mistake of the plugin's."""
+    return callback.logs_failures and verdict.word == "failed" and not verdict.passing
 
 
-def _goes_on(verdict: str, callback: Optional[Callback], *, told: bool) -> bool:
-    if verdict == "skip":
+def _goes_on(verdict: Verdict, callback: Optional[Callback], *, told: bool) -> bool:
+    if verdict.word == "skip":
         return True
-    if verdict == "give_up":
+    if verdict.word == "give_up":
         return callback is not None and callback.on_dead == "continue"
-    return verdict == "failed" and told
+    return verdict.word == "failed" and told and not verdict.passing
 
 
 def _gone(name: str) -> Verdict:
-    return "skip", {"kind": "Skip", "text": f"the plugin does not register {name} any more"}, None
-
-
-def _log(callback: Callback, failure: Failure) -> None:
-    callback.logger.critical(
-        "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s",
-        failure["traceback"],
-        failure["locals"],
-    )
+    return verdicts.skipped(f"the plugin does not register {name} any more")

@@ -109,6 +109,7 @@ def report(message: Mapping[str, Any]) -> Report:
         None if failure is None else Failure(**failure),
         message.get("after"),
         message.get("logged", False),
+        message.get("passing", False),
     )
 
 

@@ -159,6 +159,8 @@ def _failed(signal: Signal) -> Line | None:
         level = WARNING
         # An attempt that its worker's end cut short is not counted: the first may be number 0.
         what = f"attempt {facts['attempt']} failed" if facts["attempt"] else "interrupted"
+        if facts.get("outages"):
+            return Line(level, f"{head}the site does not answer{why}. {_next_try(facts.get('due'), signal.at)}", CALLBACK)
         text = f"{head}{what}{why}. {_next_try(facts.get('due'), signal.at)}"
     elif state == State.HELD.word:
         level = ERROR

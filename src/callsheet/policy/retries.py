@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from callsheet.model import Callback, Delivery, OnDead, Outcome, Report, RetryPolicy, State, Verdict
+from dataclasses import replace
+
+from callsheet.model import Callback, Delivery, Failure, OnDead, Outcome, Report, RetryPolicy, State, Verdict
 
 CRASH_PAUSE = 0.5
 """Seconds before a delivery whose worker died is tried again, times the crashes so far."""
+
+PATIENCE = 86400.0
+"""Seconds for which a delivery that fails since the site does not answer is tried again without that using up its attempts, be it
+of a callback that has one only. After that it fails like any other."""
+
+SLOWER = 2.0
+"""By what each pause of such a delivery is longer than the one before."""
+
+LONGEST_IN_OUTAGE = 60.0
+"""Seconds after which the site is asked again at the latest: its return is to be noticed soon."""
 
 
 def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnDead, *, chance: float) -> Outcome:
@@ -14,12 +26,17 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     crashes = delivery.crashes + crashed
     # A crash is first taken for the worker's bad luck (somebody killed it); only repeated ones are the delivery's own failure.
     excused = crashed and crashes < policy.crashes
-    attempts = delivery.attempts + (not excused)
+    outage = report.passing and report.verdict is Verdict.FAILED and report.ended < delivery.recorded_at + PATIENCE
+    attempts = delivery.attempts + (not excused and not outage)
+    outages = delivery.outages + 1 if outage else 0
     state, due = State.DONE, None
     if report.verdict is Verdict.SKIP:
         state = State.SKIPPED
     elif excused:
         state, due = State.RETRYING, report.ended + CRASH_PAUSE * (crashes - 1)
+    elif outage:
+        due = _in_time(report.ended + _outage_pause(policy, outages, chance), delivery, policy)
+        state = State.RETRYING if due is not None else _final(on_dead)
     elif report.verdict is not Verdict.OK:
         due = _next_try(report, delivery, policy, attempts, chance)
         state = State.RETRYING if due is not None else _final(on_dead)
@@ -31,7 +48,8 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
         started=report.started,
         ended=report.ended,
         due=due,
-        failure=report.failure,
+        failure=report.failure if outages <= 1 else _again(report.failure),
+        outages=outages,
     )
 
 
@@ -52,10 +70,21 @@ def wait(policy: RetryPolicy, attempts: int, chance: float) -> float:
 def _next_try(report: Report, delivery: Delivery, policy: RetryPolicy, attempts: int, chance: float) -> float | None:
     if report.verdict in (Verdict.GIVE_UP, Verdict.CRASHED) or attempts >= policy.attempts:
         return None
-    due = report.ended + (report.after if report.after is not None else wait(policy, attempts, chance))
-    if policy.max_age is not None and due > delivery.recorded_at + policy.max_age:
-        return None
-    return due
+    return _in_time(report.ended + (report.after if report.after is not None else wait(policy, attempts, chance)), delivery, policy)
+
+
+def _in_time(due: float, delivery: Delivery, policy: RetryPolicy) -> float | None:
+    return None if policy.max_age is not None and due > delivery.recorded_at + policy.max_age else due
+
+
+def _outage_pause(policy: RetryPolicy, outages: int, chance: float) -> float:
+    slower = replace(policy, factor=SLOWER, longest=min(policy.longest, LONGEST_IN_OUTAGE))
+    return wait(slower, outages, chance)
+
+
+def _again(failure: Failure | None) -> Failure | None:
+    """The same without what is on record from the first time: an outage may last for hours."""
+    return failure and replace(failure, traceback="", locals="")
 
 
 def _final(on_dead: OnDead) -> State:

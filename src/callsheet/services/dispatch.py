@@ -170,6 +170,7 @@ class Dispatch(Service):
             due=outcome.due,
             legacy=callback.legacy if callback else False,
             logged=report.logged,
+            outages=outcome.outages,
         )
         if outcome.state is State.HELD:
             why = report.failure.text if report.failure else report.verdict.value

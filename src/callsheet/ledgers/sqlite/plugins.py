@@ -83,7 +83,7 @@ def reopen(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> N
     Being due tells them from those that a run has in hand, should their lane be handed out at this moment.
     """
     tx.execute(
-        "UPDATE deliveries SET state = 0, attempts = 0, crashes = 0, started = NULL, finished = NULL, due = ?"
+        "UPDATE deliveries SET state = 0, attempts = 0, crashes = 0, outages = 0, started = NULL, finished = NULL, due = ?"
         " WHERE id IN (SELECT value FROM json_each(?))",
         (now, json.dumps(delivery_ids)),
     )

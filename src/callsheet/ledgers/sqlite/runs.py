@@ -28,7 +28,7 @@ _READY = f"""
     ORDER BY due, id LIMIT ?
 """  # noqa: S608 - our own condition
 _OPEN = """
-    SELECT d.id, d.callback_id, d.event_id, e.payload, d.attempts, d.crashes, d.recorded, d.ordinal, d.state, d.due
+    SELECT d.id, d.callback_id, d.event_id, e.payload, d.attempts, d.crashes, d.recorded, d.outages, d.ordinal, d.state, d.due
     FROM deliveries AS d CROSS JOIN events AS e ON e.site_id = ? AND e.id = d.event_id
     WHERE d.lane_id = ? AND d.state < 4
     ORDER BY d.event_id, d.ordinal LIMIT ?
@@ -39,7 +39,7 @@ _HAND_OUT = """
     WHERE id = ?
 """
 _BEFORE = "SELECT d.id, d.state, d.callback_id FROM json_each(?) AS j CROSS JOIN deliveries AS d ON d.id = j.value"
-_FINISH = "UPDATE deliveries SET state = ?, attempts = ?, crashes = ?, started = ?, finished = ?, due = ? WHERE id = ?"
+_FINISH = "UPDATE deliveries SET state = ?, attempts = ?, crashes = ?, outages = ?, started = ?, finished = ?, due = ? WHERE id = ?"
 _FAIL = """
     INSERT INTO failures (delivery_id, attempt, state, started, ended, kind, text, traceback, locals)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -56,6 +56,7 @@ class _Open(NamedTuple):
     attempts: int
     crashes: int
     recorded: float
+    outages: int
     ordinal: int
     state: int
     due: float | None
@@ -92,7 +93,7 @@ def claim(
             if not rows:  # can't be, unless somebody edited the file; mend the lane rather than come by here for ever
                 resume(tx, [lane_id], now)
                 continue
-            deliveries = tuple(Delivery(row.id, names.callback_key(tx, row.callback_id), *row[2:7]) for row in rows)
+            deliveries = tuple(Delivery(row.id, names.callback_key(tx, row.callback_id), *row[2:8]) for row in rows)
             run = Run(reserve(tx, "run", 1), plugin, key, deliveries)
             head, tail = rows[0], rows[-1]
             extent = (head.event_id, head.ordinal, tail.event_id, tail.ordinal, max(row.id for row in rows))
@@ -163,7 +164,7 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
         tally.move(names.plugin_of(tx, callback_id), state, outcome.state)
         before[outcome.delivery_id] = (outcome.state, callback_id)
         times = (outcome.started, outcome.ended, outcome.due)
-        finished.append((int(outcome.state), outcome.attempts, outcome.crashes, *times, outcome.delivery_id))
+        finished.append((int(outcome.state), outcome.attempts, outcome.crashes, outcome.outages, *times, outcome.delivery_id))
     tx.executemany(_FINISH, finished)
     tx.executemany(_FAIL, failed)
     tally.write(tx)
