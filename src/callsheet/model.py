@@ -18,6 +18,9 @@ GLOBAL = "global"
 """The lane of legacy callbacks where the site's order is global: the lanes of that key, one per plugin, take turns by event and
 then by the plugins' order, as if they were one."""
 
+SETTLING = "settle:"
+"""How the keys of lanes begin in which a burst of events is folded into the last one."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -138,6 +141,10 @@ class Callback:
     """``project``, ``user``, ``entity`` → which of these it wants events of; one that is not named may be any."""
     ignore_own: bool = False
     """Events that its own plugin caused are not for it (policy.cascades)."""
+    batch: int = 1
+    """How many deliveries that follow one another in a lane it is called for at once."""
+    settle: float = 0.0
+    """Seconds for which a lane must be quiet before it is called, for the last event, which stands for all; 0: it is not so."""
     script: str = ""
     """Name of the script user that it writes as; empty: not known."""
 
@@ -201,6 +208,8 @@ class NewDelivery(NamedTuple):
     ordinal: int
     event: Event
     lane: str
+    settle: float = 0.0
+    """Seconds for which nothing may be added to the lane before it goes on."""
 
 
 class Delivery(NamedTuple):
@@ -251,7 +260,8 @@ class Failure:
 
 class Report(NamedTuple):
     """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself.
-    ``passing``: it failed since the site did not answer.
+    ``passing``: it failed since the site did not answer. ``shares``: it was called together with one reported before, and failed
+    with it.
     """
 
     run_id: int
@@ -263,6 +273,7 @@ class Report(NamedTuple):
     after: float | None = None
     logged: bool = False
     passing: bool = False
+    shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

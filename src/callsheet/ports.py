@@ -82,7 +82,8 @@ class Ledger(Protocol):
         """Steps 1-4 of an event: add deliveries, move cursor, positions and gaps. Returns how many deliveries were new.
 
         A delivery that exists already (same callback and event) is left as it is. A new delivery joins its lane in the order of
-        (event id, ordinal), but never ahead of one that is handed out.
+        (event id, ordinal), but never ahead of one that is handed out. One with a ``settle`` keeps its lane from being handed out
+        for so many seconds, anew with each that is added; but its first waits for ten times as long at most.
 
         For a replay, one that exists and is finished waits again, as if never tried, and counts as new.
         """

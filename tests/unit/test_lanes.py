@@ -7,7 +7,7 @@ import json
 import pytest
 
 from callsheet.policy import lanes
-from tests.support.events import event
+from tests.support.events import callback, event
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,8 @@ def test_an_event_about_nothing_has_a_lane_too() -> None:
     bare = event(7, meta=None, entity=None, project=None)
     assert lanes.key("entity", bare, "react") == "entity:none"
     assert lanes.key("project", bare, "react") == "project:none"
+
+
+def test_a_callback_that_folds_bursts_has_lanes_of_its_own() -> None:
+    assert lanes.of(callback("react", lane="entity", settle=2.0), event(7)) == "settle:react:Task:14"
+    assert lanes.of(callback("react", lane="entity"), event(7)) == "Task:14"

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from callsheet.agent.lanes import check_lane
 from callsheet.agent.links import Links, links_of
-from callsheet.agent.options import Names, check_options, check_types, retry_policy, texts
+from callsheet.agent.options import Names, check_options, check_together, check_types, retry_policy, settling, texts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Which = Any
@@ -54,6 +54,8 @@ class Rule(NamedTuple):
     script: Optional[Tuple[str, str]]
     fields: Tuple[str, ...]
     ignore_own: bool
+    batch: int
+    settle: float
 
 
 _gathering = threading.local()
@@ -88,6 +90,8 @@ def on(
     script: Optional[Tuple[str, str]] = None,
     fields: Sequence[str] = (),
     ignore_own: bool = True,
+    batch: int = 1,
+    settle: Union[float, str, None] = None,
 ) -> Callable[[Function], Function]:
     """Call the decorated function, with a Context, for each event of these types ("*": of all).
 
@@ -99,7 +103,9 @@ def on(
     ``timeout``: seconds that a call may take before its worker is killed. ``on_dead``: what the lane does behind an event that
     failed for good, "continue" or "hold". ``slots``: how many lanes are worked on at once, each in a thread of its own.
     ``script``: name and key of another script user for ``ctx.sg``. ``fields``: what ``ctx.entity`` holds, as for ``Shotgun.find``.
-    ``ignore_own``: leave out events that this plugin's own writes, or its script user, caused.
+    ``ignore_own``: leave out events that this plugin's own writes, or its script user, caused. ``batch``: call with a list of up to
+    so many contexts, of events that follow one another in a lane. ``settle``: seconds, or a text such as "2s", for which a lane
+    must be quiet; then it is called with the last event, and the ids of those before it as ``ctx.folded``.
 
     The function itself is returned unchanged. Raises TypeError or ValueError, naming the cure, for what can't be meant.
     """
@@ -107,6 +113,7 @@ def on(
     check_options(where, timeout, on_dead, slots, script)
     lane = lane or ("project" if toolkit else "entity")
     check_lane(lane)
+    check_together(batch, settle, lane)
     common = {
         "event_types": event_types,
         "attributes": texts("attribute", attribute),
@@ -129,6 +136,8 @@ def on(
         "script": None if script is None else (script[0], script[1]),
         "fields": texts("fields", fields) or (),
         "ignore_own": bool(ignore_own),
+        "batch": batch,
+        "settle": settling(settle),
     }  # type: Dict[str, Any]
 
     def register(function: Function) -> Function:

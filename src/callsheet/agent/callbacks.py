@@ -1,14 +1,17 @@
 """One registered function, of either kind: how it is described, whether it wants an event, how it is called."""
 
 import logging
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from callsheet.agent.api import Cascade, Rule
 from callsheet.agent.connection import Connection, PerThread
-from callsheet.agent.context import Context
-from callsheet.agent.marks import Signature, chain_of
+from callsheet.agent.context import Call, Context
+from callsheet.agent.marks import Chain, Signature, chain_of, joined
 from callsheet.agent.matching import ANY, Filter, wanted
+from callsheet.agent.shelf import Shelf
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
+from callsheet.agent.together import Batch, Burst, Member
+from callsheet.agent.verdicts import Verdict, skipped
 
 Event = Dict[str, Any]
 Description = Dict[str, Any]
@@ -26,6 +29,12 @@ class Callback:
         self.logger = logger
         self.on_dead = "continue"
         self.slots = 1
+        self.together = False
+        """Whether it is called for several deliveries at once: then with ``refused`` and ``prepare``, not with ``call``."""
+        self.folds = False
+        """Whether the last of those stands for all."""
+        self.shelf: Optional[Shelf] = None
+        """Where the entities that it shows are read; None if it shows none."""
 
     def describe(self) -> Description:
         """The callback as the manifest has it."""
@@ -37,6 +46,14 @@ class Callback:
 
     def call(self, event: Event, attempt: int, delivery_id: int) -> None:
         """Call the plugin's function; raises what that raises. Its frame is the next in a traceback."""
+        raise NotImplementedError
+
+    def refused(self, event: Event) -> Optional[Verdict]:
+        """Of one that is called together with others: the verdict, if it must not be called; None if it may."""
+        raise NotImplementedError
+
+    def prepare(self, members: List[Member]) -> Union[Batch, Burst]:
+        """The call for these, which are all wanted."""
         raise NotImplementedError
 
 
@@ -97,6 +114,8 @@ class LegacyCallback(Callback):
             "only": {},
             "ignore_own": False,
             "script": "",
+            "batch": 1,
+            "settle": 0.0,
         }
 
     def refusal(self, event: Event) -> Optional[str]:
@@ -147,6 +166,7 @@ class OnCallback(Callback):
         connection: PerThread,
         script: str,
         cascade: int,
+        shelf: Optional[Shelf],
         plugin: str,
         site: str,
         toolkit: Any,
@@ -164,6 +184,9 @@ class OnCallback(Callback):
         self._site = site
         self.on_dead = rule.on_dead
         self.slots = rule.slots
+        self.together = rule.batch > 1 or rule.settle > 0
+        self.folds = rule.settle > 0
+        self.shelf = shelf
 
     def describe(self) -> Description:
         """The rule as the daemon needs it; of its conditions, ``where`` alone is decided here."""
@@ -187,6 +210,8 @@ class OnCallback(Callback):
             "only": rule.only,
             "ignore_own": rule.ignore_own,
             "script": self._script,
+            "batch": rule.batch,
+            "settle": rule.settle,
         }
 
     def refusal(self, event: Event) -> Optional[str]:
@@ -199,10 +224,43 @@ class OnCallback(Callback):
     def call(self, event: Event, attempt: int, delivery_id: int) -> None:
         """Call with a context. What it writes is marked as this plugin's, and as one deeper in the chain than the event."""
         chain = chain_of(event["session_uuid"])
-        if chain.depth > self._cascade and self._signature.is_in(chain):
-            raise Cascade(f"{chain.depth} of plugins' writes stand behind one another, and {self._cascade} are allowed")
+        if self._is_too_deep(chain):
+            raise Cascade(self._why_too_deep(chain))
         self._connection.mark(self._signature.mark(chain))
-        context = Context(
+        context = self._context(event, attempt, delivery_id)
+        try:
+            self._rule.function(context)
+        finally:
+            self._connection.used()
+
+    def refused(self, event: Event) -> Optional[Verdict]:
+        """Asks ``where``, and how deep it is in a chain of writes."""
+        refusal = self.refusal(event)
+        if refusal is not None:
+            return skipped(refusal)
+        chain = chain_of(event["session_uuid"])
+        if self._is_too_deep(chain):
+            return Verdict("give_up", {"kind": Cascade.__name__, "text": self._why_too_deep(chain)})
+        return None
+
+    def prepare(self, members: List[Member]) -> Union[Batch, Burst]:
+        """A list of contexts, or the last one's, which stands for all. What it writes is one deeper than the deepest event."""
+        chains = [chain_of(one.event["session_uuid"]) for one in members]
+        self._connection.mark(self._signature.mark(joined(chains)))
+        last = members[-1]
+        if self._rule.settle:
+            folded = [one.event["id"] for one in members[:-1]]
+            return Burst(self._rule.function, self._context(last.event, last.attempt, last.delivery, folded=folded))
+        call = Call(batch=True)
+        if self.shelf is not None:
+            for one in members:
+                self.shelf.expect(one.delivery, one.event)
+        return Batch(self._rule.function, [self._context(one.event, one.attempt, one.delivery, call=call) for one in members])
+
+    def _context(
+        self, event: Event, attempt: int, delivery_id: int, *, folded: Sequence[int] = (), call: Optional[Call] = None
+    ) -> Context:
+        return Context(
             event,
             connect=self._connection.ready,
             log=self.logger,
@@ -210,10 +268,14 @@ class OnCallback(Callback):
             delivery_id=delivery_id,
             site=self._site,
             plugin=self._plugin,
-            fields=self._rule.fields,
+            folded=folded,
+            shelf=self.shelf,
+            call=call,
             toolkit=self._toolkit,
         )
-        try:
-            self._rule.function(context)
-        finally:
-            self._connection.used()
+
+    def _is_too_deep(self, chain: Chain) -> bool:
+        return chain.depth > self._cascade and self._signature.is_in(chain)
+
+    def _why_too_deep(self, chain: Chain) -> str:
+        return f"{chain.depth} of plugins' writes stand behind one another, and {self._cascade} are allowed"

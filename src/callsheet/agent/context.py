@@ -1,7 +1,26 @@
 """What a callback is called with: one event, and what it needs to work on it."""
 
 import logging
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from callsheet.agent.shelf import Shelf
+
+
+class Apart(NamedTuple):
+    """What a callback said of one event of a batch."""
+
+    word: str
+    reason: str = ""
+    after: Optional[float] = None
+
+
+class Call:
+    """One call of a callback, which may have several contexts."""
+
+    def __init__(self, *, batch: bool = False) -> None:
+        self.batch = batch
+        self.connected = False
+        """The callback has asked for its connection, and may have written."""
 
 
 class Context:
@@ -9,10 +28,14 @@ class Context:
 
     ``event``: a dict with type, id, event_type, attribute_name, meta, entity, user, project, session_uuid and created_at, times
     being aware local datetimes. ``log``: the callback's logger. ``attempt``: 1 at the first try. ``delivery_id``: the same at every
-    try; good for doing a thing once only. ``args``: what a legacy registration gave, else None. ``site``, ``plugin``: their names.
+    try; good for doing a thing once only. ``folded``: ids of the events before this one that it stands for (``on(settle=)``),
+    oldest first. ``args``: what a legacy registration gave, else None. ``site``, ``plugin``: their names.
     """
 
-    __slots__ = ("_connect", "_entity", "_fields", "_toolkit", "args", "attempt", "delivery_id", "event", "log", "plugin", "site")
+    __slots__ = (
+        *("_call", "_connect", "_entity", "_shelf", "_toolkit", "apart"),
+        *("args", "attempt", "delivery_id", "event", "folded", "log", "plugin", "site"),
+    )
 
     def __init__(
         self,
@@ -27,7 +50,11 @@ class Context:
         plugin: str = "",
         fields: Sequence[str] = (),
         toolkit: Any = None,
+        folded: Sequence[int] = (),
+        shelf: Optional[Shelf] = None,
+        call: Optional[Call] = None,
     ) -> None:
+        """``shelf`` and ``call`` are the worker's; a test of a callback needs neither."""
         self.event = event
         self.log = log
         self.attempt = attempt
@@ -35,14 +62,18 @@ class Context:
         self.args = args
         self.site = site
         self.plugin = plugin
+        self.folded: List[int] = list(folded)
+        self.apart: Optional[Apart] = None
         self._connect = connect
-        self._fields = fields
         self._toolkit = toolkit
+        self._shelf = shelf or (Shelf(fields) if fields else None)
+        self._call = call or Call()
         self._entity = _UNREAD  # type: Any
 
     @property
     def sg(self) -> Any:
         """A ``shotgun_api3.Shotgun``, connected at its first call; one per thread."""
+        self._call.connected = True
         return self._connect()
 
     @property
@@ -55,12 +86,12 @@ class Context:
     def entity(self) -> Optional[Dict[str, Any]]:
         """The entity with the fields that ``on(fields=…)`` asked for, read at first use; without fields, the event's link.
 
-        None where the event has no entity, or the site does not show it any more. Raises what ``Shotgun.find_one`` raises.
+        None where the event has no entity, or the site does not show it any more. Raises what ``Shotgun.find`` raises.
         """
         if self._entity is _UNREAD:
             link = self.event["entity"]
-            if link and self._fields:
-                self._entity = self.sg.find_one(link["type"], [["id", "is", link["id"]]], list(self._fields))
+            if link and self._shelf is not None:
+                self._entity = self._shelf.read(self.delivery_id, link, self._connect(), anew=self._call.connected)
             else:
                 self._entity = link
         found = self._entity
@@ -85,6 +116,31 @@ class Context:
         if self._toolkit is None:
             raise RuntimeError("This callback has no Toolkit: say toolkit=True in @on(…), and it runs in its project's session.")
         return self._toolkit
+
+    def done(self) -> None:
+        """Of one of a batch: it is done, whatever becomes of the others."""
+        self._settle(Apart("done"), "return")
+
+    def skip(self, reason: str) -> None:
+        """Of one of a batch: there was nothing to do."""
+        self._settle(Apart("skip", reason), "raise Skip(reason)")
+
+    def retry(self, reason: str = "", *, after: Optional[float] = None) -> None:
+        """Of one of a batch: it and those behind it are called again, in ``after`` seconds or as its retry policy says."""
+        self._settle(Apart("retry", reason or "the callback asked to be called again", after), "raise Retry(reason, after=)")
+
+    def fail(self, reason: str) -> None:
+        """Of one of a batch: it failed, as by an exception; it and those behind it are called again, as the retry policy says."""
+        self._settle(Apart("fail", reason), "raise an exception")
+
+    def give_up(self, reason: str) -> None:
+        """Of one of a batch: trying again is of no use; it is dead."""
+        self._settle(Apart("give_up", reason), "raise GiveUp(reason)")
+
+    def _settle(self, apart: Apart, instead: str) -> None:
+        if not self._call.batch:
+            raise RuntimeError(f"ctx.{apart.word}() settles one event of a batch; in a callback of one event, {instead}.")
+        self.apart = apart
 
     def __repr__(self) -> str:
         return f"<Context of event {self.event.get('id')} {self.event.get('event_type')}, attempt {self.attempt}>"

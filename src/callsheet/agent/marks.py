@@ -11,7 +11,7 @@ from those that have. The daemon reads depth and plugin as well (``callsheet.pol
 
 import hashlib
 import os
-from typing import Any, NamedTuple
+from typing import Any, Iterable, NamedTuple
 
 MARK = "ca115ee7-"
 DEEPEST = 255
@@ -60,3 +60,11 @@ def chain_of(session_uuid: Any) -> Chain:
         return Chain(int(session_uuid[len(MARK) : len(MARK) + 2], 16), int(session_uuid[_PLUGINS], 16))
     except ValueError:
         return NOBODY
+
+
+def joined(chains: Iterable[Chain]) -> Chain:
+    """The chain of what is written in answer to several events: as deep as the deepest, with the plugins of all."""
+    depth, plugins = NOBODY
+    for one in chains:
+        depth, plugins = max(depth, one.depth), plugins | one.plugins
+    return Chain(depth, plugins)

@@ -1,10 +1,14 @@
 """The options of ``on``, checked: what can't be meant is refused with the cure."""
 
+import re
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 Names = Union[str, Iterable[str], None]
 
 _RETRY_FIELDS = ("attempts", "first", "factor", "longest", "jitter", "max_age", "crashes")
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|)").fullmatch
 
 
 def check_types(event_types: Tuple[Any, ...]) -> None:
@@ -30,6 +34,27 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
         raise ValueError(f"timeout={timeout!r}: seconds, more than 0; leave it out for no limit.")
     if script is not None and not (isinstance(script, (tuple, list)) and [type(one) for one in script] == [str, str]):
         raise TypeError(f"script= is a pair, the script user's name and its key, not {script!r}.")
+
+
+def check_together(batch: Any, settle: Any, lane: str) -> None:
+    """Raise ValueError unless these go together."""
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise ValueError(f"batch={batch!r}: a whole number, 1 or more.")
+    if batch > 1 and settle is not None:
+        raise ValueError("batch= and settle= exclude each other: a burst is one call already.")
+    if lane == "none" and (batch > 1 or settle is not None):
+        raise ValueError('lane="none" gives every event a lane of its own, so none follows another: leave out batch= and settle=.')
+
+
+def settling(settle: Union[float, str, None]) -> float:
+    """The seconds of ``settle=``; 0 for None. Raises ValueError for what is no time."""
+    if settle is None:
+        return 0.0
+    found = _TIME(settle) if isinstance(settle, str) else None
+    seconds = float(found.group(1)) * _UNITS[found.group(2)] if found else settle
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f'settle={settle!r}: seconds, more than 0, or a text such as "2s", "500ms" or "1m".')
+    return float(seconds)
 
 
 def texts(option: str, value: Names) -> Optional[Tuple[str, ...]]:

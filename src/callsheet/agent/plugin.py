@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from callsheet.agent import loader, python2
 from callsheet.agent.api import Rule, gather
@@ -16,6 +16,7 @@ from callsheet.agent.legacy import Registrar
 from callsheet.agent.matching import filter_of
 from callsheet.agent.passing import passes
 from callsheet.agent.protocol import Message
+from callsheet.agent.shelf import Shelf
 from callsheet.agent.signatures import logger_name_of, name_of
 
 
@@ -45,6 +46,7 @@ class Plugin:
         self.module: Optional[ModuleType] = None
         self._toolkit = toolkit
         self._hosted = bool(order.get("hosted"))
+        self._shelves: Dict[Tuple[Tuple[str, ...], str], Shelf] = {}
         self._setup = setup
         self._say = say
         self._secrets = secrets
@@ -161,6 +163,7 @@ class Plugin:
             connection=connection,
             script=script,
             cascade=int(self._setup["cascade"]),
+            shelf=self._shelves.setdefault((rule.fields, script), Shelf(rule.fields)) if rule.fields else None,
             plugin=self.name,
             site=self.site,
             toolkit=self._toolkit,

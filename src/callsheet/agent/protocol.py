@@ -17,10 +17,11 @@ The daemon says::
         Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.
         "hosted": all its callbacks run in their project's session.
 
-    {"is": "run", "run": int, "plugin": str, "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
+    {"is": "run", "run": int, "plugin": str, "calls": [int, ...]|absent,
+     "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
         Call "callback" (a name of the plugin's manifest) with each event, one after another. "attempt" is 1 at the first try. The
         run goes on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same
-        object.
+        object. "calls": how many deliveries are called together, call by call; without it, each for itself.
 
     {"is": "call", "call": int, "plugin": str, "module": str, "function": str, "arguments": [list, dict]}
         To a session: call that function, one of the plugin's module or of one that it can import. For "arguments" see
@@ -46,15 +47,16 @@ The worker says::
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
          "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool,
-         "script": str}; a null "retry" leaves it to the daemon's settings. Links are {"ids": [int], "names": [str],
-         "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
+         "script": str, "batch": int, "settle": float}; a null "retry" leaves it to the daemon's settings. Links are
+         {"ids": [int], "names": [str], "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
 
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up", "started": float,
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,
-     "passing": bool|absent}
+     "passing": bool|absent, "shares": bool|absent}
         Written before the next callback begins, so that killing the worker never runs a finished callback again. "logged": the
         worker has logged the failure. "passing": the site did not answer; that is no fault of the callback's.
+        "shares": it failed together with one reported before. What is not reported of a call is to be called again.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
     {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
         A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.

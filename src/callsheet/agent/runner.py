@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
 from callsheet.agent.callbacks import Callback
@@ -11,6 +11,8 @@ from callsheet.agent.events import handed_over
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin
 from callsheet.agent.protocol import Message, frame
+from callsheet.agent.shelf import first_call
+from callsheet.agent.together import Member, reported
 from callsheet.agent.verdicts import OK, Verdict
 
 
@@ -27,10 +29,21 @@ class Runner:
             for name, callback in plugin.callbacks.items()
             if plugin.slots > callback.slots
         }
+        self._shows = any(callback.shelf is not None for callback in plugin.callbacks.values())
         self.stopping = False
         """Set, from any thread, when no further delivery is to be begun."""
         self.recalled: Set[int] = set()
         """Runs of which none is to be begun any more; added to from any thread."""
+
+    def expect(self, message: Message) -> None:
+        """A run waits for its turn; what its first call shows may be read along with what others show. From any thread."""
+        if not self._shows:
+            return
+        first = first_call(message["deliveries"], message.get("calls"))
+        callback = self._plugin.callbacks.get(first[0][1])
+        if callback is not None and callback.shelf is not None:
+            for delivery, _, _, _, event in first[-1:] if callback.folds else first:
+                callback.shelf.expect(delivery, event)
 
     def run(self, message: Message) -> None:
         """Call each delivery's callback, report it, and say that the run ended."""
@@ -38,8 +51,11 @@ class Runner:
         last = b""
         if not self._over(run):
             self._write(frame(b'{"is":"begun","run":%d}' % run))
-            last = self._deliver(run, message["deliveries"])
+            calls = message.get("calls")
+            last = self._deliver(run, message["deliveries"]) if calls is None else self._deliver_calls(message, calls)
         self.recalled.discard(run)
+        for delivery, name, *_ in message["deliveries"] if self._shows else ():
+            self._forget(delivery, name)
         # The last report has no next callback to come before, and saves the daemon a turn.
         self._write(last + frame(b'{"is":"ended","run":%d}' % run))
 
@@ -62,11 +78,77 @@ class Runner:
             verdict = self._attempt(callback, event, attempt, delivery) if callback else _gone(name)
             if not self._alone():  # a fork inside the callback came back as well; that process has no business here
                 return b""
-            logged = callback is not None and _is_logged(callback, verdict)
-            report = verdicts.report(run, delivery, verdict, started, time.time(), logged=logged)
-            if verdict is not OK and not _goes_on(verdict, callback, told=bool(go_on)):
+            report = verdicts.report(run, delivery, verdict, started, time.time(), logged=_logs(callback, verdict))
+            if verdict is not OK and not verdicts.goes_on(verdict, _on_dead(callback), told=bool(go_on)):
                 return report
         return report
+
+    def _deliver_calls(self, message: Message, calls: List[int]) -> bytes:
+        """The same, where several deliveries may be called together: the sizes of the calls are given."""
+        run, deliveries, at = message["run"], message["deliveries"], 0
+        reports = b""
+        event: Dict[str, Any] = {}
+        for size in calls:
+            if reports:
+                self._write(reports)
+            if self._over(run):
+                return b""
+            members = []
+            for delivery, _, attempt, go_on, data in deliveries[at : at + size]:
+                event = event if data is None else handed_over(data)
+                members.append(Member(delivery, attempt, bool(go_on), event))
+            name = deliveries[at][1]
+            at += size
+            callback = self._plugin.callbacks.get(name)
+            started = time.time()
+            found = self._attempt_together(callback, members) if callback else [_gone(name)] * size
+            if not self._alone():
+                return b""
+            said, on = reported(members, found, _on_dead(callback))
+            times = (started, time.time())
+            reports = b"".join(
+                verdicts.report(run, one.delivery, verdict, *times, logged=_logs(callback, verdict), shares=shares)
+                for one, verdict, shares in said
+            )
+            if not on:
+                return reports
+        return reports
+
+    def _attempt_together(self, callback: Callback, members: List[Member]) -> List[Verdict]:
+        """The verdict of each. Those that the callback does not want, or must not be called for, take no part."""
+        if not callback.together:
+            return [self._attempt(callback, one.event, one.attempt, one.delivery) for one in members]
+        turn = self._turns.get(callback.name)
+        if turn is not None:
+            turn.acquire()
+        found = [OK] * len(members)
+        taking = list(range(len(members)))
+        call = None
+        try:
+            for place, one in enumerate(members):
+                refused = callback.refused(one.event)
+                if refused is not None:
+                    found[place] = refused
+                    taking.remove(place)
+            if not taking:
+                return found
+            call = callback.prepare([members[place] for place in taking])
+            call.run()
+            outcome = OK
+        except BaseException as error:  # noqa: BLE001 - as for one alone
+            outcome = verdicts.of(error, self._secrets)
+        finally:
+            if turn is not None:
+                turn.release()
+        each = call.verdicts(outcome, self._secrets) if call is not None else [outcome] * len(taking)
+        for place, verdict in zip(taking, each):
+            found[place] = verdict
+        return found
+
+    def _forget(self, delivery: int, name: str) -> None:
+        callback = self._plugin.callbacks.get(name)
+        if callback is not None and callback.shelf is not None:
+            callback.shelf.forget(delivery)
 
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int) -> Verdict:
         turn = self._turns.get(callback.name)
@@ -81,7 +163,7 @@ class Runner:
             callback.call(event, attempt, delivery)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's and no one else's
             verdict = verdicts.of(error, self._secrets)
-            if _is_logged(callback, verdict):
+            if _logs(callback, verdict):
                 assert verdict.failure is not None
                 verdicts.log(callback.logger, verdict.failure)
             return verdict
@@ -91,17 +173,13 @@ class Runner:
         return OK
 
 
-def _is_logged(callback: Callback, verdict: Verdict) -> bool:
+def _logs(callback: Optional[Callback], verdict: Verdict) -> bool:
     """Whether the worker logs it. That the site does not answer is said by the daemon: it is no mistake of the plugin's."""
-    return callback.logs_failures and verdict.word == "failed" and not verdict.passing
+    return callback is not None and callback.logs_failures and verdict.word == "failed" and not verdict.passing
 
 
-def _goes_on(verdict: Verdict, callback: Optional[Callback], *, told: bool) -> bool:
-    if verdict.word == "skip":
-        return True
-    if verdict.word == "give_up":
-        return callback is not None and callback.on_dead == "continue"
-    return verdict.word == "failed" and told and not verdict.passing
+def _on_dead(callback: Optional[Callback]) -> str:
+    return callback.on_dead if callback is not None else "continue"
 
 
 def _gone(name: str) -> Verdict:

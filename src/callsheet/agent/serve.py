@@ -103,6 +103,9 @@ class Worker:
             if order["is"] == "recall":
                 self._runners[order["plugin"]].recalled.update(order["runs"])
                 continue
+            runner = self._runners.get(order["plugin"])
+            if runner is not None and order["is"] == "run":
+                runner.expect(order)
             pool = self._pools.get(order["plugin"]) if order["is"] == "run" else None
             if pool is None:
                 self._orders.put(order)

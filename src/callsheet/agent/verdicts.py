@@ -49,8 +49,17 @@ def log(logger: logging.Logger, failure: Failure) -> None:
     )
 
 
-def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, logged: bool) -> bytes:
-    """The frame of a report. ``logged``: the worker has logged the failure."""
+def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
+    """Whether the run goes on behind a delivery. ``told``: the daemon has said that it may behind one that failed."""
+    if verdict.word in ("ok", "skip"):
+        return True
+    if verdict.word == "give_up":
+        return on_dead == "continue"
+    return verdict.word == "failed" and told and not verdict.passing
+
+
+def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, logged: bool, shares: bool = False) -> bytes:
+    """The frame of a report. ``logged``: the worker has logged the failure. ``shares``: it was told of another delivery."""
     if verdict is OK:
         # By far the most frequent message, so it is written out by hand.
         return frame(
@@ -72,4 +81,6 @@ def report(run: int, delivery: int, verdict: Verdict, started: float, ended: flo
         message["passing"] = True
     if logged:
         message["logged"] = True
+    if shares:
+        message["shares"] = True
     return encode(message)

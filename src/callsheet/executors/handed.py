@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 
 from callsheet.errors import ProtocolError
@@ -17,6 +17,8 @@ class _Handed:
     """A run; ``reported`` of its deliveries are done with. The next one's call began at the two times, if the run has begun."""
 
     run: Run
+    calls: Iterator[int]
+    upto: int = 0  # deliveries of the calls so far, the present one included
     reported: int = 0
     begun: bool = False
     since: float = 0.0  # monotonic
@@ -24,13 +26,20 @@ class _Handed:
 
     @property
     def head(self) -> Delivery | None:
-        """The delivery being called; None before the first and behind the last."""
+        """The delivery being called, the first of those called together; None before the first and behind the last."""
         if self.begun and self.reported < len(self.run.deliveries):
             return self.run.deliveries[self.reported]
         return None
 
+    @property
+    def called(self) -> Sequence[Delivery]:
+        """All that are being called together."""
+        return self.run.deliveries[self.reported : self.upto] if self.begun else ()
+
     def turn(self) -> None:
-        """Note that the head's call begins now."""
+        """Note that the head's call begins now, unless it is under way."""
+        if self.reported >= self.upto:
+            self.upto = self.reported + next(self.calls, 1)
         self.since = time.monotonic()
         self.started = time.time()
 
@@ -44,9 +53,9 @@ class HandedRuns:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def add(self, run: Run) -> None:
-        """Note that the worker was given ``run``."""
-        self._runs[run.id] = _Handed(run)
+    def add(self, run: Run, calls: Sequence[int] = ()) -> None:
+        """Note that the worker was given ``run``; ``calls``: how many of its deliveries are called together, call by call."""
+        self._runs[run.id] = _Handed(run, iter(calls))
 
     def begun(self, run_id: int) -> None:
         """Note that it began. Raises ProtocolError for a run that the worker does not have."""
@@ -89,13 +98,18 @@ class HandedRuns:
         return late, soonest
 
     def lost(self, culprits: Collection[int], verdict: Verdict, failure: Failure) -> list[Message]:
-        """What to say of all runs once the worker is gone: of the heads in ``culprits`` a report, of each run its end."""
+        """What to say of all runs once the worker is gone: of the heads in ``culprits``, and those called together with each, a
+        report, of each run its end.
+        """
         said: list[Message] = []
         now = time.time()
         for handed in self._runs.values():
             head = handed.head
             if head is not None and head.id in culprits:
-                said.append(Report(handed.run.id, head.id, verdict, handed.started, now, failure))
+                for one in handed.called:
+                    shares = one is not head
+                    told = replace(failure, traceback="") if shares else failure
+                    said.append(Report(handed.run.id, one.id, verdict, handed.started, now, told, shares=shares))
             said.append(RunEnded(handed.run.id))
         self._runs.clear()
         return said

@@ -48,7 +48,35 @@ def recall_frame(plugin: str, runs: Sequence[int]) -> bytes:
     return protocol.encode({"is": "recall", "plugin": plugin, "runs": list(runs)})
 
 
-def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> bytes:
+def calls_of(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> tuple[int, ...]:
+    """How many deliveries of a run are called together, call by call; empty where each is called for itself.
+
+    In a batch are only those with as many attempts behind them, so that they come due together if they fail again; and one that had
+    a part in a worker's death is called by itself, so that the guilty one shows.
+    """
+    plugin = run.plugin
+    if not any((one.batch > 1 or one.settle) and one.key.plugin == plugin for one in callbacks.values()):
+        return ()
+    sizes: list[int] = []
+    head: Delivery | None = None
+    for delivery in run.deliveries:
+        callback = callbacks.get(delivery.callback)
+        if head is None or callback is None or not _joins(delivery, head, sizes[-1], callback):
+            sizes.append(0)
+            head = delivery
+        sizes[-1] += 1
+    return tuple(sizes)
+
+
+def _joins(delivery: Delivery, head: Delivery, size: int, callback: Callback) -> bool:
+    if delivery.callback != head.callback:
+        return False
+    if callback.settle:
+        return True
+    return size < callback.batch and delivery.attempts == head.attempts and not delivery.crashes and not head.crashes
+
+
+def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback], calls: Sequence[int] = ()) -> bytes:
     """The frame that hands out a run. Events stay the text that they are: they are joined, not encoded again."""
     words: dict[str, str] = {}
     parts = []
@@ -62,13 +90,14 @@ def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> bytes:
         before = delivery.event_id
         go_on = "true" if _goes_on(callbacks.get(delivery.callback), delivery) else "false"
         parts.append(f"[{delivery.id},{word},{delivery.attempts + 1},{go_on},{event}]")
-    head = f'{{"is":"run","run":{run.id},"plugin":{json.dumps(run.plugin.name)},"deliveries":['
+    together = f'"calls":{json.dumps(calls)},' if calls else ""
+    head = f'{{"is":"run","run":{run.id},"plugin":{json.dumps(run.plugin.name)},{together}"deliveries":['
     return protocol.frame(f"{head}{','.join(parts)}]}}".encode("utf-8", "surrogatepass"))
 
 
 def run_message(run: Run, callbacks: Mapping[CallbackKey, Callback]) -> protocol.Message:
     """The same, decoded: for a plugin that runs in this process."""
-    message: protocol.Message = json.loads(run_frame(run, callbacks)[protocol.LENGTH.size :])
+    message: protocol.Message = json.loads(run_frame(run, callbacks, calls_of(run, callbacks))[protocol.LENGTH.size :])
     return message
 
 
@@ -110,6 +139,7 @@ def report(message: Mapping[str, Any]) -> Report:
         message.get("after"),
         message.get("logged", False),
         message.get("passing", False),
+        message.get("shares", False),
     )
 
 
@@ -133,4 +163,6 @@ def _callback(said: Mapping[str, Any], setup: WorkerSetup, plugin: PluginFile) -
         only={what: Links.of(links) for what, links in said["only"].items()},
         ignore_own=said["ignore_own"],
         script=said["script"],
+        batch=said["batch"],
+        settle=said["settle"],
     )

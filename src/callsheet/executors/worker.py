@@ -106,9 +106,10 @@ class Worker:
 
     def give(self, run: Run) -> None:
         """Hand a run to it."""
-        self._handed.add(run)
+        calls = messages.calls_of(run, self.guests.callbacks)
+        self._handed.add(run, calls)
         self.guests.given(run.plugin)
-        self.process.send(messages.run_frame(run, self.guests.callbacks))
+        self.process.send(messages.run_frame(run, self.guests.callbacks, calls))
 
     def recall(self, plugin: PluginKey, runs: Sequence[int]) -> None:
         """Take back what it has not begun of these runs, each of which it may have ended by now."""

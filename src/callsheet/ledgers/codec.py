@@ -15,7 +15,7 @@ from callsheet.filters import AttributeRule, Links, Rule
 from callsheet.model import Callback, CallbackKey, PluginKey, RetryPolicy
 
 _POLICY = frozenset(field.name for field in fields(RetryPolicy))
-_PLAIN = frozenset({"lane", "on_dead", "timeout", "slots", "where", "toolkit", "legacy", "ignore_own", "script"})
+_PLAIN = frozenset({"lane", "on_dead", "timeout", "slots", "where", "toolkit", "legacy", "ignore_own", "script", "batch", "settle"})
 
 
 def encode(callbacks: Sequence[Callback]) -> str:

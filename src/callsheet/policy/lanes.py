@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callsheet.model import GLOBAL, Event
+from callsheet.model import GLOBAL, SETTLING, Callback, Event
 
 
-def key(lane: str, event: Event, callback: str, *, toolkit: bool = False) -> str:
-    """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name.
-
-    ``toolkit``: what is done in sessions has lanes of its own, each within one project, since each project has another session.
-    """
-    if toolkit:
-        return f"toolkit:{_link_id(event.data.get('project'))}|{key(lane, event, callback)}"
+def key(lane: str, event: Event, callback: str) -> str:
+    """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name."""
     if lane in ("plugin", GLOBAL):
         return lane
     if lane == "entity":
@@ -28,6 +23,18 @@ def key(lane: str, event: Event, callback: str, *, toolkit: bool = False) -> str
     if lane == "none":
         return f"event:{event.id}:{callback}"
     return "|".join(_follow(event, path.strip()) for path in lane.split(","))
+
+
+def of(callback: Callback, event: Event) -> str:
+    """The key of the lane that this event has with that callback.
+
+    One that runs in sessions has lanes of its own, each within one project, since each project has another session; so has one
+    whose bursts are folded, since it waits.
+    """
+    found = key(callback.lane, event, callback.key.name)
+    if callback.toolkit:
+        found = f"toolkit:{_link_id(event.data.get('project'))}|{found}"
+    return f"{SETTLING}{callback.key.name}:{found}" if callback.settle else found
 
 
 def _entity(event: Event) -> str:

@@ -48,13 +48,7 @@ class Routes:
             made = cascades.origin(event)
             wanting = [callback for callback in wanting if not (callback.ignore_own and self._is_own(made, callback))]
         return [
-            NewDelivery(
-                callback.key,
-                callback.ordinal,
-                event,
-                lanes.key(callback.lane, event, callback.key.name, toolkit=callback.toolkit),
-            )
-            for callback in wanting
+            NewDelivery(callback.key, callback.ordinal, event, lanes.of(callback, event), callback.settle) for callback in wanting
         ]
 
     def _is_own(self, made: cascades.Origin, callback: Callback) -> bool:

@@ -76,6 +76,7 @@ class Dispatch(Service):
         self._exhausted = False
         self._recall_at = 0.0
         self._recalled: set[int] = set()
+        self._last_call: tuple[tuple[int, float, float], float] = ((0, 0.0, 0.0), 0.0)
 
     def wake(self) -> None:
         """There may be new work in the ledger."""
@@ -146,8 +147,8 @@ class Dispatch(Service):
         on_dead: OnDead = callback.on_dead if callback else "continue"
         if report.ended > self._clock():  # the clock was set back since; what is due must be due on today's
             report = report._replace(ended=self._clock())
-        outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance())
-        if report.verdict not in (Verdict.OK, Verdict.SKIP):
+        outcome = retries.decide(report, delivery, policy, on_dead, chance=self._chance_of(report))
+        if report.verdict not in (Verdict.OK, Verdict.SKIP) and not report.shares:
             self._tell_failure(run, delivery, report, outcome, callback)
         if telemetry.listening("delivery.settled"):
             _tell_settled(run, delivery, outcome, callback)
@@ -175,6 +176,13 @@ class Dispatch(Service):
         if outcome.state is State.HELD:
             why = report.failure.text if report.failure else report.verdict.value
             telemetry.emit("lane.held", **facts, lane=run.lane, why=why)
+
+    def _chance_of(self, report: Report) -> float:
+        """The same for all that were called together: what failed together is to come due together."""
+        call = (report.run_id, report.started, report.ended)
+        if not report.shares or self._last_call[0] != call:
+            self._last_call = (call, self._chance())
+        return self._last_call[1]
 
     def _explain(self, run: Run, delivery: Delivery, report: Report) -> Report:
         """Name those who answer each other's writes."""

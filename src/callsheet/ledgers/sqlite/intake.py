@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from callsheet.ledgers.sqlite import holds, replays
 from callsheet.ledgers.sqlite.counts import Tally, reserve
-from callsheet.ledgers.sqlite.lanes import resume
+from callsheet.ledgers.sqlite.lanes import postpone, resume
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.model import Gap, Intake, NewDelivery, PluginKey, SiteState, State
 
@@ -75,11 +75,12 @@ def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequenc
             delivery.ordinal,
             names.callback(tx, delivery.callback),
             now,
+            now + delivery.settle if delivery.settle else None,
         )
         for number, delivery in enumerate(deliveries, first)
     ]
     added = tx.executemany(
-        "INSERT INTO deliveries (id, lane_id, event_id, ordinal, callback_id, recorded) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO deliveries (id, lane_id, event_id, ordinal, callback_id, recorded, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (event_id, callback_id) DO NOTHING",
         rows,
     ).rowcount
@@ -89,7 +90,11 @@ def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequenc
     for row in rows:
         tally.add(names.plugin_of(tx, row[4]), State.WAITING)
     tally.write(tx)
-    lanes.wake({*(row[1] for row in rows), *reopened})
+    woken = {*(row[1] for row in rows), *reopened}
+    bursts = {lanes.id(one.callback.plugin, one.lane): one.settle for one in deliveries if one.settle}
+    lanes.wake(woken - bursts.keys())
+    for lane_id in woken & bursts.keys():
+        postpone(tx, lane_id, bursts[lane_id], now)
     return int(added) + len(reopened)
 
 

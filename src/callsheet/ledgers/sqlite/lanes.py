@@ -16,6 +16,9 @@ RUNNING = """(
 )"""
 """SQL: whether delivery ``d`` of lane ``l`` is handed out: not one that came in, or was reopened, after its lane was."""
 
+PATIENCE = 10
+"""How many times as long as a lane must be quiet the first event of a burst waits at most."""
+
 _RESUME = """
     UPDATE lanes SET
         owner = NULL,
@@ -57,3 +60,17 @@ def resume(tx: sqlite3.Connection, lane_ids: Iterable[int], now: float) -> None:
     Among the ready ones of a plugin, a lane that already waited for a slot keeps its place.
     """
     tx.execute(_RESUME, {"lanes": json.dumps(list(lane_ids)), "now": now})
+
+
+def postpone(tx: sqlite3.Connection, lane_id: int, settle: float, now: float) -> None:
+    """Something was added to a lane that must be quiet for ``settle`` seconds: what waits there waits anew, from now on.
+
+    But not for ever: a burst that does not end is handed out PATIENCE times as long after its first. One that is handed out, and
+    one that is to be tried again, keeps its own time.
+    """
+    sql = "SELECT min(recorded) FROM deliveries WHERE lane_id = ? AND state = 0 AND due IS NOT NULL"
+    (first,) = tx.execute(sql, (lane_id,)).fetchone()
+    due = min(now + settle, (now if first is None else first) + PATIENCE * settle)
+    tx.execute("UPDATE deliveries SET due = ? WHERE lane_id = ? AND state = 0 AND due IS NOT NULL", (due, lane_id))
+    if tx.execute("SELECT 1 FROM lanes WHERE id = ? AND run IS NULL", (lane_id,)).fetchone():
+        resume(tx, [lane_id], now)

@@ -12,7 +12,7 @@ from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import count_running, resume
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.ledgers.sqlite.turns import Turns
-from callsheet.model import GLOBAL, Delivery, Outcome, PluginKey, Run, State
+from callsheet.model import GLOBAL, SETTLING, Delivery, Outcome, PluginKey, Run, State
 
 # Some look-ups in an index per plugin with free slots, whatever waits. What an operator holds, nobody waits for.
 _DUE = f"""
@@ -82,7 +82,8 @@ def claim(
         plugin = plugins[plugin_id]
         site_id = names.site(tx, plugin.site)
         for due, lane_id, key in tx.execute(_READY, (plugin_id, now, free[plugin])).fetchall():
-            rows = _consecutive(tx, site_id, lane_id, most, now)
+            # A burst is one call, whatever its length; only its last event counts.
+            rows = _consecutive(tx, site_id, lane_id, most * 10 if key.startswith(SETTLING) else most, now)
             if key == GLOBAL and rows:
                 turn = turns.of(site_id, lane_id)
                 if turn is None:
