@@ -9,9 +9,9 @@ from callsheet.model import Callback, Delivery, Failure, OnDead, Outcome, Report
 CRASH_PAUSE = 0.5
 """Seconds before a delivery whose worker died is tried again, times the crashes so far."""
 
-PATIENCE = 86400.0
-"""Seconds for which a delivery that fails since the site does not answer is tried again without that using up its attempts, be it
-of a callback that has one only. After that it fails like any other."""
+PATIENCE = 1440
+"""How many tries of a delivery may fail in a row, since the site does not answer, without that using up its attempts, be it of a
+callback that has one only: they fill a day. After that it fails like any other."""
 
 SLOWER = 2.0
 """By what each pause of such a delivery is longer than the one before."""
@@ -26,9 +26,9 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     crashes = delivery.crashes + crashed
     # A crash is first taken for the worker's bad luck (somebody killed it); only repeated ones are the delivery's own failure.
     excused = crashed and crashes < policy.crashes
-    outage = report.passing and report.verdict is Verdict.FAILED and report.ended < delivery.recorded_at + PATIENCE
+    outages = delivery.outages + 1 if report.passing else 0
+    outage = 0 < outages <= PATIENCE
     attempts = delivery.attempts + (not excused and not outage)
-    outages = delivery.outages + 1 if outage else 0
     state, due = State.DONE, None
     if report.verdict is Verdict.SKIP:
         state = State.SKIPPED
