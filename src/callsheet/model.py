@@ -72,10 +72,12 @@ class Event:
     def _encoded(self) -> str:
         return _encode(self.data)
 
-    @cached_property
+    @property
     def meta(self) -> Mapping[str, Any]:
         """The event's ``meta`` as a mapping; a site may send it as JSON text, or not at all."""
         meta = self.data.get("meta")
+        if type(meta) is dict:
+            return meta
         if isinstance(meta, str):
             try:
                 meta = json.loads(meta)
@@ -83,13 +85,14 @@ class Event:
                 return {}
         return meta if isinstance(meta, Mapping) else {}
 
-    @cached_property
+    @property
     def subject(self) -> tuple[str, int] | None:
         """Type and id of the entity the event is about; None where there is none.
 
         From ``meta`` first: the ``entity`` link is null once the entity is retired, and meta stays.
         """
-        kind, number = self.meta.get("entity_type"), self.meta.get("entity_id")
+        meta = self.meta
+        kind, number = meta.get("entity_type"), meta.get("entity_id")
         if kind is None or number is None:
             link = self.data.get("entity")
             if not isinstance(link, Mapping):

@@ -73,6 +73,21 @@ def test_threads_have_connections_of_their_own(sandbox: Sandbox) -> None:
     assert theirs is not mine
 
 
+def test_what_a_thread_writes_carries_its_mark_also_by_an_object_that_it_kept(sandbox: Sandbox) -> None:
+    held = PerThread(lambda: Site(sandbox.url, None).connect(sandbox.script, sandbox.key))
+    held.mark("first")
+    kept = held.ready()
+    made = kept.create("Note", {"subject": "one", "project": kept.find_one("Project", [])})
+    held.mark("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(held.mark, "another thread's").result()
+    kept.update("Note", made["id"], {"subject": "two"})
+
+    marks = [one["session_uuid"] for one in sandbox.events() if one["meta"].get("entity_type") == "Note"]
+    assert (marks[0], marks[-1]) == ("first", "second")
+
+
 def open_socket(sg: Any) -> Any:
     (held,) = sg._connection.connections.values()
     return held.sock

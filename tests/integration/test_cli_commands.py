@@ -523,7 +523,7 @@ def keys(value: Any, *, data: bool = False) -> set[str]:
     if not isinstance(value, dict):
         return set()
     own = set() if data else set(value)
-    return own | {inner for key, one in value.items() for inner in keys(one, data=key == "filter")}
+    return own | {inner for key, one in value.items() for inner in keys(one, data=key in {"filter", "only"})}
 
 
 @pytest.mark.parametrize("command", ["status", "plugins", "deliveries", "workers", "operations"])

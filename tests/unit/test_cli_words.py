@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from callsheet.cli import words
 from callsheet.cli.tables import table
 from callsheet.desk import PluginRecord
-from callsheet.filters import AttributeRule, Rule
+from callsheet.filters import AttributeRule, Links, Rule
 from callsheet.model import Gap, PluginKey, PluginState
 
 NOW = 1_700_000_000.0
@@ -137,3 +137,13 @@ def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
 @given(st.lists(st.tuples(st.text(max_size=50), st.text(max_size=200)), max_size=5), st.integers(60, 200))
 def test_a_table_of_any_text_has_a_line_per_row(rows: list[tuple[str, str]], most: int) -> None:
     assert len(table(["A", "B"], rows, most=most)) == len(rows) + 1
+
+
+def test_which_links_a_callback_is_for() -> None:
+    only = {
+        "project": Links(frozenset({65}), frozenset({"Moth"})),
+        "entity": Links(types=frozenset({"Shot"}), exact=frozenset({("Task", 14)})),
+        "user": Links(),
+    }
+    assert words.meant(only) == "only project 65 or Moth; only entity Shot or Task:14; only user none"
+    assert words.meant({}) == ""

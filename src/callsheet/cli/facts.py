@@ -160,7 +160,11 @@ def callback(described: Callback) -> Facts:
             event_type: {"rule": rule.rule.value, "values": sorted(rule.values), "text": rule.text}
             for event_type, rule in described.filter.items()
         },
+        "only": {what: links.plain() for what, links in described.only.items()},
+        "ignore_own": described.ignore_own,
         "lane": described.lane,
+        "batch": described.batch,
+        "settle": described.settle,
         "attempts": described.retry.attempts,
         "on_dead": described.on_dead,
         "timeout": described.timeout,

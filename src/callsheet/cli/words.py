@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 
 from callsheet.desk import PluginRecord
-from callsheet.filters import EVERY_TYPE, AttributeRule, Filter, Rule
+from callsheet.filters import EVERY_TYPE, AttributeRule, Filter, Links, Rule
 from callsheet.model import Gap, PluginState
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -84,6 +84,16 @@ def wanted(filter_: Filter) -> list[str]:
     if EVERY_TYPE in filter_:
         return [f"every event{_attributes(filter_[EVERY_TYPE])}"]
     return [f"{event_type}{_attributes(rule)}" for event_type, rule in sorted(filter_.items())]
+
+
+def meant(only: Mapping[str, Links]) -> str:
+    """Which projects, users and entities it is for: ``only project Moth; only entity Shot or Task:14``; empty for all."""
+    return "; ".join(f"only {what} {_links(links)}" for what, links in only.items())
+
+
+def _links(links: Links) -> str:
+    exact = (f"{kind}:{number}" for kind, number in sorted(links.exact))
+    return " or ".join([*map(str, sorted(links.ids)), *sorted(links.names), *sorted(links.types), *exact]) or "none"
 
 
 def _attributes(rule: AttributeRule) -> str:

@@ -43,13 +43,17 @@ class Routes:
         if not candidates:
             return []
         attribute = event.data.get("attribute_name")
-        wanting = [callback for callback, rule in candidates if admits(rule, attribute) and means(callback.only, event)]
-        if any(callback.ignore_own for callback in wanting):
-            made = cascades.origin(event)
-            wanting = [callback for callback in wanting if not (callback.ignore_own and self._is_own(made, callback))]
-        return [
-            NewDelivery(callback.key, callback.ordinal, event, lanes.of(callback, event), callback.settle) for callback in wanting
-        ]
+        made: cascades.Origin | None = None
+        found: list[NewDelivery] = []
+        for callback, rule in candidates:
+            if not admits(rule, attribute) or (callback.only and not means(callback.only, event)):
+                continue
+            if callback.ignore_own:
+                made = made or cascades.origin(event)
+                if (made.script or made.mark) and self._is_own(made, callback):
+                    continue
+            found.append(NewDelivery(callback.key, callback.ordinal, event, lanes.of(callback, event), callback.settle))
+        return found
 
     def _is_own(self, made: cascades.Origin, callback: Callback) -> bool:
         plugin = callback.key.plugin

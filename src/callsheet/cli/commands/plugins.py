@@ -11,7 +11,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, opened
 from callsheet.cli.overview import on_purpose
 from callsheet.cli.tables import table
-from callsheet.cli.words import count, gist, lane, standing, wanted
+from callsheet.cli.words import count, gist, lane, meant, standing, wanted
 from callsheet.desk import Overview, PluginRecord
 
 
@@ -61,7 +61,7 @@ def _callbacks(record: PluginRecord, *, several: bool) -> list[list[object]]:
     rows: list[list[object]] = []
     for one in record.callbacks:
         name = f"{record.key.site}/{one.key}" if several else str(one.key)
-        first, *others = wanted(one.filter)
+        first, *others = [*wanted(one.filter), *filter(None, [meant(one.only)])]
         tries = count(one.retry.attempts, "try") + (", then held" if one.on_dead == "hold" else "")
         rows.append([name, first, lane(one.lane), tries])
         rows += [["", other, "", ""] for other in others]
