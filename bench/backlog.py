@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import CallbackKey, Event, Intake, NewDelivery, PluginFile, PluginKey, PluginState
+from callsheet.model import CallbackKey, Event, NewDelivery, PluginFile, PluginKey, PluginState
+from callsheet.places import Intake
 
 STUCK = """
 import threading

@@ -24,7 +24,8 @@ from callsheet.executors.runtimes.finding import RuntimeFinder
 from callsheet.executors.sessions.session import Limits
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Intake, PluginKey
+from callsheet.model import PluginKey
+from callsheet.places import Intake
 from callsheet.ports import EventLog
 from callsheet.services.at_cursor import Reading
 from callsheet.services.dispatch import Dispatch

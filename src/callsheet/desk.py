@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from callsheet.model import Callback, Failure, PluginKey, PluginState, Replay, SiteState, State
+from callsheet.model import Callback, Failure, PluginKey, PluginState, State
+from callsheet.places import Replay, SiteState
 
 
 @dataclass(frozen=True, slots=True)

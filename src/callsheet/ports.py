@@ -10,20 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
-from callsheet.model import (
-    Event,
-    Gap,
-    Intake,
-    Manifest,
-    Outcome,
-    PluginFile,
-    PluginKey,
-    PluginState,
-    Report,
-    Run,
-    RunEnded,
-    SiteState,
-)
+from callsheet.model import Event, Manifest, Outcome, PluginFile, PluginKey, PluginState, Report, Run, RunEnded
+from callsheet.places import Gap, Intake, SiteState
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from callsheet.errors import SiteError, SiteRefusedError
-from callsheet.model import Event, Gap
+from callsheet.model import Event
+from callsheet.places import Gap
 from callsheet.ports import EventLog, Page
 from callsheet.sandbox import Sandbox
 

@@ -14,19 +14,8 @@ from typing import Any
 
 from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import (
-    CallbackKey,
-    Failure,
-    Intake,
-    Manifest,
-    NewDelivery,
-    Outcome,
-    PluginFile,
-    PluginKey,
-    PluginState,
-    Run,
-    State,
-)
+from callsheet.model import CallbackKey, Failure, Manifest, NewDelivery, Outcome, PluginFile, PluginKey, PluginState, Run, State
+from callsheet.places import Intake
 from callsheet.ports import Ledger
 from tests.support.events import SITE, callback, event
 

@@ -17,7 +17,8 @@ from itertools import count
 from pathlib import Path
 
 from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Intake, Outcome, State
+from callsheet.model import Outcome, State
+from callsheet.places import Intake
 from callsheet.ports import Ledger
 from tests.contracts.ledger import ADAPTERS, PLUGIN, delivery
 from tests.support.events import SITE

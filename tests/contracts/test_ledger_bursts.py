@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
 
 
 def add(desk: Desk, *numbers: int) -> None:
-    desk.record(*(replace(delivery(number, lane=LANE), settle=QUIET) for number in numbers))
+    desk.record(*(delivery(number, lane=LANE)._replace(settle=QUIET) for number in numbers))
 
 
 def test_a_lane_is_handed_out_whole_once_it_was_quiet(desk: Desk) -> None:

@@ -12,7 +12,8 @@ import pytest
 from callsheet.desk import DeliveryQuery, Heartbeat, Operation, SiteHealth, Verb, WorkerRow
 from callsheet.errors import StateError
 from callsheet.filters import AttributeRule, Rule
-from callsheet.model import Callback, CallbackKey, Intake, Manifest, PluginKey, PluginState, RetryPolicy, State
+from callsheet.model import Callback, CallbackKey, Manifest, PluginKey, PluginState, RetryPolicy, State
+from callsheet.places import Intake
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
 from tests.support.events import SITE
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Intake, Manifest, NewDelivery, Outcome, PluginKey, Replay, Run, State
+from callsheet.model import Manifest, NewDelivery, Outcome, PluginKey, Run, State
+from callsheet.places import Intake, Replay
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file
 from tests.support.events import SITE, callback
 

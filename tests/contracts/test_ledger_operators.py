@@ -12,18 +12,8 @@ import pytest
 
 from callsheet.desk import DeliveryQuery, Hold, Operation, Verb
 from callsheet.errors import StateError
-from callsheet.model import (
-    GLOBAL,
-    CallbackKey,
-    Event,
-    Failure,
-    Intake,
-    NewDelivery,
-    Outcome,
-    PluginKey,
-    Replay,
-    State,
-)
+from callsheet.model import GLOBAL, CallbackKey, Event, Failure, NewDelivery, Outcome, PluginKey, State
+from callsheet.places import Intake, Replay
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, open_desk
 from tests.support.events import SITE
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from callsheet.desk import DeliveryQuery, Verb
-from callsheet.model import Gap, Intake, PluginKey, Run, State
+from callsheet.model import PluginKey, Run, State
+from callsheet.places import Gap, Intake
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
 from tests.support.events import SITE
 

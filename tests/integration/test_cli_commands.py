@@ -21,7 +21,6 @@ from callsheet.model import (
     CallbackKey,
     Event,
     Failure,
-    Intake,
     Manifest,
     NewDelivery,
     Outcome,
@@ -31,6 +30,7 @@ from callsheet.model import (
     RetryPolicy,
     State,
 )
+from callsheet.places import Intake
 
 NOW = time.time()
 MAILER, TIDIER, TYPO = (PluginKey("studio", name) for name in ("mailer", "tidier", "typo"))

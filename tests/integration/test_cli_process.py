@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import CallbackKey, Event, Intake, NewDelivery, PluginKey
+from callsheet.model import CallbackKey, Event, NewDelivery, PluginKey
+from callsheet.places import Intake
 
 CALLSHEET = [sys.executable, "-c", "from callsheet.cli import main; main()"]
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callsheet.errors import SiteError
-from callsheet.model import Event, Gap
+from callsheet.model import Event
+from callsheet.places import Gap
 from callsheet.ports import EventLog, Page
 from callsheet.sandbox import Fault, Sandbox
 from callsheet.site.event_log import SiteEventLog

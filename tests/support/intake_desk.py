@@ -7,7 +7,8 @@ from typing import Any
 
 from callsheet.desk import DeliveryQuery
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Callback, Intake, Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.model import Callback, Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.places import Intake
 from callsheet.services.at_cursor import Reading
 from callsheet.services.intake import IntakeService
 from callsheet.services.outage import Outage

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from callsheet.errors import SiteError
-from callsheet.model import Event, Gap
+from callsheet.model import Event
+from callsheet.places import Gap
 from callsheet.ports import Page
 from tests.support.events import event
 

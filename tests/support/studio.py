@@ -12,7 +12,8 @@ from typing import Any
 
 from callsheet.desk import DeliveryQuery, DeliveryRow, PluginRecord, SiteHealth
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import SiteState, State
+from callsheet.model import State
+from callsheet.places import SiteState
 from callsheet.sandbox import Sandbox
 from tests.support.running import CALLSHEET, RunningDaemon
 from tests.support.traces import Trace

@@ -8,7 +8,8 @@ import pytest
 from callsheet.cli import facts, overview
 from callsheet.cli.trouble import STALE_AFTER, troubles
 from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
-from callsheet.model import Gap, PluginKey, PluginState, SiteState, State
+from callsheet.model import PluginKey, PluginState, State
+from callsheet.places import Gap, SiteState
 
 NOW = 1_700_000_000.0
 PLUGIN = PluginRecord(PluginKey("studio", "mailer"), "/plugins/mailer.py", 0, PluginState.READY, 0, None, 0, 0)

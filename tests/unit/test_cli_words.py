@@ -10,7 +10,8 @@ from callsheet.cli import words
 from callsheet.cli.tables import table
 from callsheet.desk import PluginRecord
 from callsheet.filters import AttributeRule, Links, Rule
-from callsheet.model import Gap, PluginKey, PluginState
+from callsheet.model import PluginKey, PluginState
+from callsheet.places import Gap
 
 NOW = 1_700_000_000.0
 

@@ -18,7 +18,8 @@ from callsheet.config.settings import Settings
 from callsheet.errors import SiteError, StateError
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Gap, Intake, Manifest, PluginState
+from callsheet.model import Manifest, PluginState
+from callsheet.places import Gap, Intake
 from callsheet.plugins_on_disk import discover
 from callsheet.ports import Ledger
 from callsheet.telemetry import recording

@@ -9,7 +9,8 @@ import pytest
 
 from callsheet.desk import DeliveryQuery, Operation, Verb
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Intake, Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.model import Outcome, PluginFile, PluginKey, PluginState, State
+from callsheet.places import Intake
 from callsheet.services.replay import ReplayService
 from callsheet.telemetry import recording
 from tests.support.events import SITE

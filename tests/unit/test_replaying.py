@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from callsheet.model import Gap, PluginKey, Replay
+from callsheet.model import PluginKey
+from callsheet.places import Gap, Replay
 from callsheet.policy.replaying import Piece, piece, ranges
 
 MOST = 10_000

@@ -161,7 +161,7 @@ def test_a_disk_that_refuses_writes_is_told_and_nothing_acknowledged_is_lost(pat
         from pathlib import Path
         from callsheet.errors import StateError
         from callsheet.ledgers.sqlite import SqliteLedger
-        from callsheet.model import Intake
+        from callsheet.places import Intake
         from tests.contracts.ledger import delivery
         ledger = SqliteLedger(Path(sys.argv[1]))
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))

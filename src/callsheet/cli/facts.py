@@ -10,7 +10,8 @@ import click
 from callsheet.cli.trouble import STALE_AFTER, Trouble
 from callsheet.cli.words import iso, standing
 from callsheet.desk import DeliveryRow, Heartbeat, OperationRow, Overview, PluginRecord, SiteHealth, WorkerRow
-from callsheet.model import Callback, Failure, Gap, Replay, SiteState, State
+from callsheet.model import Callback, Failure, State
+from callsheet.places import Gap, Replay, SiteState
 
 Facts = dict[str, Any]
 

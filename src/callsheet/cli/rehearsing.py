@@ -17,7 +17,8 @@ from callsheet.config import load
 from callsheet.config.settings import SiteSettings
 from callsheet.desk import DeliveryQuery, PluginRecord
 from callsheet.errors import SiteError, StateError
-from callsheet.model import Event, Replay, State
+from callsheet.model import Event, State
+from callsheet.places import Replay
 from callsheet.policy.replaying import Ranges, piece
 from callsheet.policy.routing import Routes
 from callsheet.site.event_log import SiteEventLog

@@ -9,7 +9,8 @@ from pathlib import PurePath
 
 from callsheet.desk import PluginRecord
 from callsheet.filters import EVERY_TYPE, AttributeRule, Filter, Links, Rule
-from callsheet.model import Gap, PluginState
+from callsheet.model import PluginState
+from callsheet.places import Gap
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _FRAME = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)

@@ -10,7 +10,8 @@ from pathlib import Path
 from callsheet.config.settings import Settings, SiteSettings
 from callsheet.errors import StateError
 from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, read
-from callsheet.model import Gap, Intake, PluginFile, PluginState
+from callsheet.model import PluginFile, PluginState
+from callsheet.places import Gap, Intake
 from callsheet.plugins_on_disk import discover
 from callsheet.ports import Ledger
 from callsheet.telemetry import emit

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from callsheet.model import Event, Gap
+from callsheet.model import Event
+from callsheet.places import Gap
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from callsheet.model import Gap, Replay
+from callsheet.places import Gap, Replay
 
 Ranges = tuple[tuple[int, int], ...]
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from callsheet import telemetry
-from callsheet.model import Gap, Intake, SiteState
+from callsheet.places import Gap, Intake, SiteState
 from callsheet.policy import gaps
 from callsheet.ports import EventLog, Page
 from callsheet.services.outage import Outage

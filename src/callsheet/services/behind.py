@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from callsheet import telemetry
-from callsheet.model import Intake, NewDelivery, SiteState
+from callsheet.model import NewDelivery
+from callsheet.places import Intake, SiteState
 from callsheet.ports import EventLog
 from callsheet.services.outage import Outage
 from callsheet.services.recorder import Recorder, tell_read

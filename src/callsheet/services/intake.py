@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from callsheet.desk import SiteHealth
 from callsheet.errors import SiteError
-from callsheet.model import SiteState
+from callsheet.places import SiteState
 from callsheet.ports import EventLog, Ledger
 from callsheet.services.at_cursor import AtCursor, Reading
 from callsheet.services.behind import Behind

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from callsheet import telemetry
-from callsheet.model import Event, Gap, Intake, NewDelivery, SiteState
+from callsheet.model import Event, NewDelivery
+from callsheet.places import Gap, Intake, SiteState
 from callsheet.policy.routing import Routes
 from callsheet.ports import Ledger
 from callsheet.services.roster import Ready

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from callsheet import telemetry
-from callsheet.model import Callback, Intake, NewDelivery, Replay, SiteState
+from callsheet.model import Callback, NewDelivery
+from callsheet.places import Intake, Replay, SiteState
 from callsheet.policy.replaying import piece
 from callsheet.policy.routing import Routes
 from callsheet.ports import EventLog, Ledger

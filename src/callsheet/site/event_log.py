@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from callsheet.model import Event, Gap
+from callsheet.model import Event
+from callsheet.places import Gap
 from callsheet.ports import Page
 from callsheet.site.client import PlainShotgun, SiteClient
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from callsheet.model import Gap
+from callsheet.places import Gap
 from callsheet.ports import EventLog, Page
 from callsheet.site.readers import Readers
 from callsheet.site.stretch import Scope, Stretch

@@ -9,7 +9,8 @@ from callsheet.ledgers.sqlite import holds, replays
 from callsheet.ledgers.sqlite.counts import Tally, reserve
 from callsheet.ledgers.sqlite.lanes import postpone, resume
 from callsheet.ledgers.sqlite.names import Names
-from callsheet.model import Gap, Intake, NewDelivery, PluginKey, SiteState, State
+from callsheet.model import NewDelivery, PluginKey, State
+from callsheet.places import Gap, Intake, SiteState
 
 
 def site_state(tx: sqlite3.Connection, site: str) -> SiteState:

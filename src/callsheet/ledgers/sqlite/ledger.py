@@ -13,7 +13,8 @@ from callsheet.ledgers.sqlite import plugins as plugin_table
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lanes import set_back
 from callsheet.ledgers.sqlite.lock import OwnerLock
-from callsheet.model import Intake, Manifest, Outcome, PluginFile, PluginKey, PluginState, Run, SiteState
+from callsheet.model import Manifest, Outcome, PluginFile, PluginKey, PluginState, Run
+from callsheet.places import Intake, SiteState
 
 SET_BACK = 1.0
 """Seconds by which a claim's time must lie before that of the last one for the clock to have been set back."""

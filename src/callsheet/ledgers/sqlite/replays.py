@@ -9,7 +9,8 @@ from typing import Any
 
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.names import Names
-from callsheet.model import NewDelivery, PluginKey, Replay, State
+from callsheet.model import NewDelivery, PluginKey, State
+from callsheet.places import Replay
 
 _SELECT = """
     SELECT r.id, s.name, p.name, r.callback, r.ranges, r.position, r.events, r.deliveries,
