@@ -113,6 +113,11 @@ class Stage:
             assert left > 0, f"no {kind.__name__} within {timeout} s; heard {self.heard}"
             self.heard += self.executor.collect(left)
 
+    def forget(self) -> None:
+        """Drop all that was heard, for tests that go on for long."""
+        self.heard.clear()
+        self._taken.clear()
+
     def until(self, true: Callable[[], bool], timeout: float = 30.0) -> None:
         """Wait for a fact outside of the executor, which is looked at again and again."""
         deadline = time.monotonic() + timeout

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from callsheet.executors.local import LocalExecutor
@@ -13,6 +17,7 @@ from callsheet.model import Manifest, Report, Verdict
 from callsheet.telemetry import Recorder
 from tests.agent.stage import SITE, Stage, key, legacy, setup
 
+RESTARTS = int(os.environ.get("CALLSHEET_RESTARTS", "100"))
 DEATHS = {
     "kill": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed by signal 9 (SIGKILL)"),
     "segfault": ("import ctypes; ctypes.string_at(0)", "was killed by signal 11 (SIGSEGV)"),
@@ -189,30 +194,40 @@ def test_signals_meant_for_the_daemon_do_not_end_a_worker(stage: Stage, number: 
     assert report.verdict is Verdict.OK
 
 
-def test_restarts_leave_nothing_behind(stage: Stage) -> None:
+@pytest.mark.timeout(0 if RESTARTS > 1_000 else 120)
+def test_restarts_leave_nothing_behind(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred of them; the suite's share of the 10,000 that CALLSHEET_RESTARTS=10000 makes."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))  # this process's
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # the workers'
     stage.start("deadly", deadly("import os; os._exit(7)"))
     stage.until(lambda: key("deadly") in stage.executor.free())
-    descriptors, children = open_descriptors(), child_processes()
+    before = left_behind(tmp_path)
+    began, size = time.monotonic(), psutil.Process().memory_info().rss
 
-    for number in range(int(os.environ.get("CALLSHEET_RESTARTS", "100"))):
+    for number in range(RESTARTS):
         if number % 5:
             stage.do(stage.run("deadly", "callback", "callback", events={1: {"session_uuid": "die"}}))
         else:
             stage.load("deadly")
         stage.until(lambda: key("deadly") in stage.executor.free())
+        stage.forget()
 
-    stage.until(lambda: open_descriptors() == descriptors)
-    stage.until(lambda: child_processes() == children)
+    stage.until(lambda: left_behind(tmp_path) == before)
+    grown = (psutil.Process().memory_info().rss - size) / 2**20
+    assert grown < 32, f"{grown:.1f} MB more than before"
+    took = time.monotonic() - began
+    print(f"{RESTARTS:,} restarts in {took:.0f} s left nothing: {before}; memory {size / 2**20:.1f} {grown:+.1f} MB")  # noqa: T201
 
 
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def child_processes() -> int:
-    """Zombies count."""
-    return sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
+def left_behind(folder: Path) -> dict[str, int]:
+    """What a restart might leave: descriptors, children (zombies count), threads, files in the state and temporary folders."""
+    return {
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "children": sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children")),
+        "threads": threading.active_count(),
+        "files": sum(len(list((folder / name).iterdir())) for name in ("state", "temporary")),
+    }
 
 
 def lives(pid: int) -> bool:
