@@ -109,6 +109,7 @@ class Daemon:
             memory=self._settings.memory,
             finder=lambda archive: self._finder(setups, archive),
             limits=Limits(self._settings.toolkit.sessions, self._settings.toolkit.idle, self._settings.toolkit.memory),
+            loading_time=self._settings.loading,
         )
         for site in self._settings.sites:
             for project in self._settings.toolkit.prewarm:

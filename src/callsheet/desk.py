@@ -177,7 +177,8 @@ class WorkerRow:
 
     ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has. ``memory``: bytes resident. ``calls``:
     deliveries that came to an end in it. ``restarts``: how often it was started again after it was lost. ``problem``: why it was
-    lost last; ``retry_at``: when it is started again.
+    lost last; ``retry_at``: when it is started again. ``call``: what it has been calling for longer than a moment, since
+    ``called_at``.
     """
 
     site: str
@@ -191,6 +192,18 @@ class WorkerRow:
     restarts: int = 0
     problem: str = ""
     retry_at: float | None = None
+    call: str = ""
+    called_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A plugin of which deliveries are dead or held: how many, and why the last one failed."""
+
+    key: PluginKey
+    dead: int
+    held: int
+    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +223,4 @@ class Overview:
     crew: tuple[WorkerRow, ...] = ()
     replays: tuple[Replay, ...] = ()
     operations: tuple[OperationRow, ...] = ()
+    failing: tuple[Failing, ...] = ()

@@ -40,7 +40,7 @@ SIGNALS: dict[str, str] = {
     "plugin.joined": "site, plugin, position",
     "plugin.orphans": "site, plugin, callback, count: waiting deliveries skipped since their callback is gone",
     "plugin.record": "site, plugin, record (a log record as the worker sent it)",
-    "plugin.output": "site, plugin, stream, text: a line the plugin printed",
+    "plugin.output": "site, plugin, stream, text: one or more lines that the plugin printed",
     "plugin.emails": "site, plugin, emails (True|False|list): whom the plugin wants mails to go to",
     "worker.started": "site, plugin (several that share it: joined by +), pid",
     "worker.lost": "site, plugin, pid, how (exit code or signal, in words), delivery_id or None",

@@ -12,7 +12,7 @@ from tests.agent.stage import Stage, legacy
 
 
 def lines(recorder: Recorder, plugin: str) -> list[str]:
-    return [one.facts["text"] for one in recorder.named("plugin.output", plugin=plugin)]
+    return [line for one in recorder.named("plugin.output", plugin=plugin) for line in one.facts["text"].split("\n")]
 
 
 def test_what_is_printed_becomes_lines(stage: Stage, recorder: Recorder) -> None:

@@ -165,7 +165,7 @@ def test_status_finds_each_trouble_and_says_its_cure(studio: SqliteLedger, confi
     assert re.search(r"^typo +broken .* SyntaxError: invalid syntax \(typo.py, line 3\)$", said.out, re.MULTILINE)
     assert "2 waiting, 0 running, 1 retrying, 1 held, 1 done, 1 dead, 0 skipped" in said.out
     assert f"`callsheet release {config} mailer`" in said.out
-    assert f"`callsheet retry {config} --state dead`" in said.out
+    assert f"`callsheet retry {config} --plugin tidier --state dead`" in said.out
     assert "Plugin typo can't be loaded" in said.out
 
 
@@ -231,16 +231,16 @@ def test_every_line_fits_120_columns_where_there_is_no_terminal(
 
 def test_workers_shows_each_process_and_how_it_fares(studio: SqliteLedger, config: Path, call: Call) -> None:
     assert call("workers", config).out == "No worker runs: is there a plugin? `callsheet plugins` shows them.\n"
-    idle = WorkerRow("studio", ("mailer", "tidier"), None, 4712, "idle", NOW - 90, 38_400_000, 812)
-    lost = WorkerRow("studio", ("typo",), 97, None, "backing off", NOW - 5, None, 0, 7, "died of SIGSEGV", NOW + 30)
+    idle = WorkerRow("studio", ("mailer", "typo"), None, 4712, "idle", NOW - 90, 38_400_000, 812)
+    lost = WorkerRow("studio", ("tidier",), 97, None, "backing off", NOW - 5, None, 0, 7, "died of SIGSEGV", NOW + 30)
     studio.beat(Heartbeat(4711, NOW - 100, NOW, "0.1.0", "studio.toml"), [], [idle, lost])
     said = call("workers", config)
     assert said.code == 0
-    assert re.search(r"^mailer, tidier +idle +1 min 30 s ago +4712 +38 MB +812 +0$", said.out, re.MULTILINE)
-    assert re.search(r"^typo +backing off .* 7 +Toolkit of project 97; again in 30 s; died …$", said.out, re.MULTILINE)
+    assert re.search(r"^mailer, typo +idle +1 min 30 s ago +4712 +38 MB +812 +0$", said.out, re.MULTILINE)
+    assert re.search(r"^tidier +backing off .* 7 +Toolkit of project 97; again in 30 s; died of…$", said.out, re.MULTILINE)
     assert [one["state"] for one in call("workers", config, "--json").json] == ["idle", "backing off"]
     assert [one["pid"] for one in call("status", config, "--json").json["workers"]] == [4712, None]
-    assert call("status", config, "--json").json["trouble"][0]["what"].startswith("The worker of typo was lost again and again")
+    assert call("status", config, "--json").json["trouble"][0]["what"].startswith("The worker of tidier was lost again and again")
     studio.beat(Heartbeat(4711, NOW - 100, NOW - 60, "0.1.0", "studio.toml"), [], [idle, lost])
     assert call("workers", config).out == "The daemon is not running, so no worker is.\n"
 

@@ -6,8 +6,8 @@ import click
 import pytest
 
 from callsheet.cli import facts, overview
-from callsheet.cli.trouble import STALE_AFTER, troubles
-from callsheet.desk import Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.cli.trouble import LONG_CALL, STALE_AFTER, troubles
+from callsheet.desk import Failing, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import PluginKey, PluginState, State
 from callsheet.places import Gap, SiteState
 
@@ -93,9 +93,31 @@ def test_a_plugin_whose_file_is_away_is_trouble_only_while_something_waits_for_i
 
 
 def test_dead_deliveries_are_told_by_number() -> None:
-    (line,) = told(replace(WELL, states={State.DEAD: 1234}))
-    assert "1,234 deliveries failed for good." in line
-    assert "`callsheet retry studio.toml --state dead`" in line
+    failing = Failing(PLUGIN.key, dead=1234, held=0, last="ValueError: the farm is away")
+    (line,) = told(replace(WELL, states={State.DEAD: 1234}, failing=(failing,)))
+    assert "1,234 deliveries of plugin mailer failed for good, the last with: ValueError: the farm is away" in line
+    assert "`callsheet retry studio.toml --plugin mailer --state dead`" in line
+
+
+def test_why_a_lane_is_held_is_told() -> None:
+    failing = Failing(PLUGIN.key, dead=0, held=1, last="WorkerLost: The worker ended with exit code 7 during this delivery.")
+    (line,) = told(replace(with_plugin(held=1, waiting=3), failing=(failing,)))
+    assert "Plugin mailer has 1 lane held, and 3 deliveries still to come: WorkerLost: The worker ended with exit code 7" in line
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(LONG_CALL - 1, 0), (LONG_CALL, 1)])
+def test_a_call_that_may_never_end_is_told_with_how_to_end_it(seconds: float, found: int) -> None:
+    worker = WorkerRow("studio", ("mailer",), pid=4712, state="busy", call="callback mail at event 7 (delivery 9)")
+    lines = told(replace(WELL, crew=(replace(worker, called_at=NOW - seconds),)))
+    assert len(lines) == found
+    assert all("The worker of mailer has been in callback mail at event 7 (delivery 9) for 10 min" in line for line in lines)
+    assert all("`kill -9 4712`" in line and "`timeout`" in line for line in lines)
+
+
+def test_a_worker_lost_again_and_again_while_loading_is_told_once() -> None:
+    worker = WorkerRow("studio", ("mailer",), state="backing off", restarts=4, problem="loading took longer than 60 s")
+    (line,) = told(replace(with_plugin(state=PluginState.BROKEN, problem="It died."), crew=(worker,)))
+    assert line.startswith("Plugin mailer can't be loaded")
 
 
 def test_with_several_sites_a_plugin_is_named_with_its_site() -> None:

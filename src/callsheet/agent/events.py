@@ -48,13 +48,16 @@ def local(text: str) -> Any:
 @functools.lru_cache(maxsize=4096)
 def _minute(text: str) -> dt.datetime:
     # Converting costs 10 us with shotgun_api3's time zone, and events come in bursts; no zone changes its offset within a minute.
-    utc, here = _zones()
+    utc, here = zones()
     return dt.datetime.fromisoformat(text).replace(tzinfo=utc).astimezone(here)
 
 
 @functools.lru_cache(maxsize=1)
-def _zones() -> Tuple[dt.tzinfo, Any]:
-    """UTC and local, as shotgun_api3 has them, since plugins compare and pass on these times; without it, the library's own."""
+def zones() -> Tuple[dt.tzinfo, Any]:
+    """UTC and local, as shotgun_api3 has them, since plugins compare and pass on these times; without it, the library's own.
+
+    The first call takes long; it is not to be made on a callback's time.
+    """
     try:
         import shotgun_api3  # noqa: PLC0415 - late: it takes 0.1 s, and a worker may never get an event
 

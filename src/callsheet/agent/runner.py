@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
 from callsheet.agent.callbacks import Callback
-from callsheet.agent.events import handed_over
+from callsheet.agent.events import handed_over, zones
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin
 from callsheet.agent.protocol import Message, frame
@@ -50,6 +50,7 @@ class Runner:
         run = message["run"]
         last = b""
         if not self._over(run):
+            zones()
             self._write(frame(b'{"is":"begun","run":%d}' % run))
             calls = message.get("calls")
             last = self._deliver(run, message["deliveries"]) if calls is None else self._deliver_calls(message, calls)

@@ -45,7 +45,7 @@ class Worker:
         if setup is None:
             return
         # From here on the daemon's end is noticed, also while a plugin is being imported.
-        threading.Thread(target=self._listen, name="callsheet-commands", daemon=True).start()
+        threading.Thread(target=_guarded, args=(self._listen,), name="callsheet-commands", daemon=True).start()
         socket.setdefaulttimeout(setup["timeout"])
         logging.getLogger().addHandler(self._records)
         loader.prepare(setup["argv0"])
@@ -91,7 +91,11 @@ class Worker:
 
     def _listen(self) -> None:
         while True:
-            order = protocol.read(self._commands)
+            try:
+                order = protocol.read(self._commands)
+            except (OSError, protocol.BrokenFrameError) as error:
+                stdio.complain(f"The worker hears nothing any more ({error}): a plugin closed a descriptor that was not its own.")
+                os._exit(1)
             if order is None:
                 os._exit(stdio.ORPHANED)
             if order["is"] == "stop":
@@ -182,6 +186,9 @@ def _guarded(work: Callable[..., None], *arguments: Any) -> None:
     try:
         work(*arguments)
     except BaseException:
-        logging.getLogger("engine").exception("The worker failed. This is a mistake in Callsheet; please report it.")
+        logging.getLogger("engine").exception(
+            "The worker failed. Where a signal handler of a plugin raised this, mend that. Else it is a mistake in Callsheet; "
+            "please report it."
+        )
         stdio.flush()
         os._exit(1)

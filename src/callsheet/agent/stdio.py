@@ -47,6 +47,9 @@ class Channel:
                     written += os.write(self._descriptor, data[written:])
         except BrokenPipeError:
             os._exit(ORPHANED)
+        except OSError as error:
+            complain(f"The worker can't reach the daemon any more ({error}): a plugin closed a descriptor that was not its own.")
+            os._exit(1)
 
     def _leave(self) -> None:
         # A forked child must not speak for the worker, nor keep the pipe open after its death. The lock may have been held by
@@ -77,6 +80,13 @@ def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
+
+
+def complain(text: str) -> None:
+    """Say why the worker ends, past all that plugins may have done to logging and to the streams."""
+    flush()
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def _print(message: Message) -> None:

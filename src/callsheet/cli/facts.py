@@ -119,6 +119,8 @@ def worker(row: WorkerRow) -> Facts:
         "restarts": row.restarts,
         "problem": row.problem or None,
         "retry_at": iso(row.retry_at),
+        "call": row.call or None,
+        "called_at": iso(row.called_at),
     }
 
 

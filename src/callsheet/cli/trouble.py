@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from callsheet.cli.words import ago, count, duration, first_line, gist, registers_nothing
-from callsheet.desk import BACKING_OFF, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
-from callsheet.model import PluginState, State
+from callsheet.desk import BACKING_OFF, Failing, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.model import PluginKey, PluginState
 
 STALE_AFTER = 15.0
 """Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
+
+LONG_CALL = 600.0
+"""Seconds after which a call counts as one that may never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
     # What a daemon that is away last heard of its sites and workers says nothing of now.
     health, crew = ((), ()) if daemon else (shown.health, shown.crew)
+    broken = {(one.key.site, one.key.name) for one in shown.plugins if one.state is PluginState.BROKEN}
+    last = {one.key: gist(one.last) for one in shown.failing}
     return [
         *daemon,
         *(trouble for one in health for trouble in _of_site(one, config, now)),
-        *(trouble for one in crew for trouble in _of_worker(one, config, now)),
-        *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config)),
-        *_of_dead(shown.states.get(State.DEAD, 0), config),
+        *(trouble for one in crew for trouble in _of_worker(one, config, now, broken)),
+        *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
+        *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
     ]
 
 
@@ -64,11 +69,14 @@ def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
     )
 
 
-def _of_worker(worker: WorkerRow, config: str, now: float) -> Iterator[Trouble]:
-    if worker.state != BACKING_OFF:
-        return
+def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:
+    if worker.called_at is not None and now - worker.called_at >= LONG_CALL:
+        yield _of_long_call(worker, worker.called_at, config, now)
+    if worker.state != BACKING_OFF or all((worker.site, name) in broken for name in worker.plugins):
+        return  # what is said of a broken plugin says this, too
     names = ", ".join(worker.plugins)
-    again = "is started again" if worker.retry_at is None else f"is started again in {duration(max(worker.retry_at - now, 0))}"
+    left = 0.0 if worker.retry_at is None else worker.retry_at - now
+    again = f"is started again in {duration(left)}" if left > 0 else "is started again"
     show = command("deliveries", config, f"--plugin {worker.plugins[0]} --failures" if len(worker.plugins) == 1 else "--failures")
     yield Trouble(
         f"The worker of {names} was lost again and again ({count(worker.restarts, 'time')}), and {again}: "
@@ -77,12 +85,26 @@ def _of_worker(worker: WorkerRow, config: str, now: float) -> Iterator[Trouble]:
     )
 
 
+def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> Trouble:
+    names = ", ".join(worker.plugins)
+    return Trouble(
+        f"The worker of {names} has been in {worker.call} for {duration(now - since)}; what comes behind it in its lane waits.",
+        f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is mended. A "
+        "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
+        f"`{command('deliveries', config, '--failures')}` shows it.",
+    )
+
+
 def _name(plugin: PluginRecord, shown: Overview) -> str:
+    return _plugin(plugin.key, shown)
+
+
+def _plugin(key: PluginKey, shown: Overview) -> str:
     """How the plugin is named on a command line: with its site where there are several."""
-    return str(plugin.key) if len(shown.sites) > 1 else plugin.key.name
+    return str(key) if len(shown.sites) > 1 else key.name
 
 
-def _of_plugin(plugin: PluginRecord, name: str, config: str) -> Iterator[Trouble]:
+def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
     if plugin.state is PluginState.BROKEN and not registers_nothing(plugin):
         yield Trouble(
             f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
@@ -97,16 +119,18 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str) -> Iterator[Trouble
         show = command("deliveries", config, f"--plugin {name} --state held")
         release = command("release", config, name)
         yield Trouble(
-            f"Plugin {name} has {count(plugin.held, 'lane')} held, and {count(plugin.waiting, 'delivery')} still to come.",
+            f"Plugin {name} has {count(plugin.held, 'lane')} held, and {count(plugin.waiting, 'delivery')} still to come"
+            + (f": {why}" if why else "."),
             f"`{show}` says why. Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`.",
         )
 
 
-def _of_dead(dead: int, config: str) -> Iterator[Trouble]:
-    if dead:
-        show = command("deliveries", config, "--state dead")
+def _of_dead(failing: Failing, name: str, config: str) -> Iterator[Trouble]:
+    if failing.dead:
+        these = f"--plugin {name} --state dead"
+        why = "" if failing.held else f", the last with: {gist(failing.last)}" if failing.last else ""
         yield Trouble(
-            f"{count(dead, 'delivery')} failed for good.",
-            f"`{show}` says why. Once the cause is mended, `{command('retry', config, '--state dead')}` tries them again; "
-            f"`{command('skip', config, '--state dead')}` puts them away.",
+            f"{count(failing.dead, 'delivery')} of plugin {name} failed for good{why}" + ("" if why else "."),
+            f"`{command('deliveries', config, these)}` says why. Once the cause is mended, "
+            f"`{command('retry', config, these)}` tries them again; `{command('skip', config, these)}` puts them away.",
         )

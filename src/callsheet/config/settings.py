@@ -197,6 +197,8 @@ class Settings:
     toolkit: ToolkitSettings = field(default_factory=ToolkitSettings)
     workers: int | None = None
     """How many workers there are for plugins of no group; None: one each."""
+    loading: float = 60.0
+    """Seconds that a plugin may take to load."""
     memory: int | None = None
     """Bytes past which a worker is replaced; None: no limit."""
     cascade: int = 8

@@ -66,10 +66,13 @@ class Crew:
         """Have the plugin loaded: by a new worker if it has one, which finishes. Raises KeyError for a site without a setup."""
         if plugin.key.site not in self._setups:
             raise KeyError(f"There is no setup for site {plugin.key.site!r}, so {plugin.key} can't be loaded.")
-        if self._seating.seat_of(plugin.key) is not None:
+        before = self._seating.seat_of(plugin.key)
+        if before is not None:
             self._forget(plugin.key, "a plugin in it was loaded anew")
             self._seating.leave(plugin.key)
         seat = self._seating.take(plugin)
+        if before is not None and before is not seat:  # it had been set apart from those that it shares a worker with
+            self._renew(before, "a new one was loaded")
         worker = seat.worker
         if worker is None or worker.leaving or plugin.key in worker.guests.keys:
             self._renew(seat, "a new one was loaded")
@@ -159,6 +162,9 @@ class Crew:
         if self.sessions is not None and self.sessions.heard(worker, said):
             said = [one for one in said if type(one) is not Manifest]  # how the plugin is, its own worker says
         elif seat is not None:
+            worked, worker.worked = worker.worked, {}
+            for key, seconds in worked.items():
+                seat.worked(key, seconds)
             said = [one for one in said if self._note(seat, worker, one)]
             self._give(seat, worker, seat.quarantine.next(worker.running) if seat.quarantine.closed else ())
         self._say(said)
@@ -184,22 +190,18 @@ class Crew:
         now = time.monotonic()
         if loss.how is None:
             if worker.guests.passing:
-                seat.start_again(now, loading=True)
+                seat.try_again(now)
             return
-        if loss.late:
-            seat.start_at = now
-            return
-        pause = seat.start_again(now, how=loss.how, loading=loss.loading is not None)
         guilty = loss.loading.key if loss.loading else loss.culprit
+        bad = seat.lost(now, loss.how, guilty, loading=loss.loading is not None, late=loss.late)
         if loss.loading is not None:
             manifest = complaints.died_loading(loss.loading, loss.how)
             self._say([manifest] if self._is_news(seat, manifest) else [])
-        if guilty is not None and len(seat.members) > 1 and (pause > 0 or loss.loading is not None):
+        if bad and guilty is not None and len(seat.members) > 1:
             # Those that share the worker must not suffer from one that takes it down again and again.
-            apart = self._seating.apart(guilty)
-            apart.in_vain, apart.problem, apart.start_at = seat.in_vain, seat.problem, seat.start_at
-            seat.in_vain, seat.problem, seat.start_at = 0, "", now
-            seat = apart
+            seat = self._seating.apart(guilty)
+            self._count(seat)
+        pause = seat.start_at - now
         if pause > 0:
             names = "+".join(key.name for key in seat.members)
             facts = {"deaths": seat.in_vain, "how": loss.how, "retry_in": pause}
@@ -211,12 +213,13 @@ class Crew:
             worker.stop("its plugin could not be loaded")
             self.touched(worker)
         elif worker.guests.passing and not worker.leaving:
-            seat.start_again(time.monotonic(), loading=True)
+            seat.try_again(time.monotonic())
+        else:
+            seat.loaded()
 
     def _note(self, seat: Seat, worker: Worker, message: Message) -> bool:
         """What a message means for the seat; whether it is to be passed on."""
         if type(message) is Report:
-            seat.worked(message.ended - message.started)
             seat.quarantine.reported(message.delivery_id)
         elif type(message) is RunEnded:
             seat.quarantine.ended(message.run_id)
@@ -238,7 +241,8 @@ class Crew:
             for plugin in seat.members.values():
                 manifest = complaints.can_not_start(plugin, self._setups[site], error)
                 self._say([manifest] if self._is_news(seat, manifest) else [])
-            seat.start_again(now, how=str(error), loading=True)
+            seat.try_again(now)
+            seat.problem = str(error)
             return
         seat.seated(worker)
         self._sitting[worker] = seat

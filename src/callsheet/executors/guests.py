@@ -105,3 +105,8 @@ class Guests:
     def ended(self, key: PluginKey) -> None:
         """One of its runs ended."""
         self._runs[key] -= 1
+
+
+def on_main_thread(guests: Guests, key: PluginKey) -> bool:
+    """Whether the plugin's runs are executed by the thread that also loads plugins, so that these wait for each other."""
+    return guests._guests[key].slots == 1  # noqa: SLF001 - of this module

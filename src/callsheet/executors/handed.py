@@ -63,14 +63,18 @@ class HandedRuns:
         handed.begun = True
         handed.turn()
 
-    def reported(self, report: Report) -> None:
-        """Note that a delivery is done with, and the next one's turn. Raises ProtocolError unless it was the run's next."""
+    def reported(self, report: Report) -> PluginKey:
+        """Note that a delivery is done with, and the next one's turn. Returns whose it was.
+
+        Raises ProtocolError unless it was the run's next.
+        """
         handed = self._of(report.run_id)
         head = handed.head
         if head is None or head.id != report.delivery_id:
             raise ProtocolError(f"it reported delivery {report.delivery_id}, which is not its turn in run {report.run_id}")
         handed.reported += 1
         handed.turn()
+        return handed.run.plugin
 
     def ended(self, run_id: int) -> PluginKey:
         """Note that nothing more comes of the run. Returns whose it was."""
@@ -81,6 +85,11 @@ class HandedRuns:
     def heads(self) -> list[Delivery]:
         """The deliveries being called."""
         return [head for handed in self._runs.values() if (head := handed.head) is not None]
+
+    def longest(self) -> tuple[Delivery, float] | None:
+        """The delivery whose call began first, and when (epoch); None while none is called."""
+        called = ((head, handed.started) for handed in self._runs.values() if (head := handed.head) is not None)
+        return min(called, key=lambda one: one[1], default=None)
 
     def overdue(self, callbacks: Mapping[CallbackKey, Callback], now: float) -> tuple[list[Delivery], float]:
         """Deliveries past their callback's deadline at the monotonic time ``now``, and when the next one will be (inf: none)."""

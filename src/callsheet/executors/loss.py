@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from callsheet.model import Delivery, PluginFile, PluginKey, Verdict
 from callsheet.ports import Message
 
+CLOSED = "PipeClosed"
+"""The kind of failure where a plugin closed what the worker speaks through."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -60,6 +63,20 @@ def call_too_long() -> Kill:
 def loading_too_long(patience: float) -> Kill:
     """It does not get ready."""
     return Kill(why=f"loading took longer than {patience:g} s")
+
+
+def begins_nothing(patience: float) -> Kill:
+    """It was given runs and does nothing at all."""
+    return Kill(why=f"it began nothing of what it was given for {patience:g} s")
+
+
+def hung_up(heads: Iterable[Delivery]) -> Kill:
+    """It can say nothing any more."""
+    why = (
+        "The worker was killed, since something in it closed the pipe to the daemon. A plugin must leave descriptors alone that it "
+        "did not open itself; os.closerange and os.close of a number do this harm."
+    )
+    return Kill(_ids(heads), kind=CLOSED, why=why)
 
 
 def _ids(heads: Iterable[Delivery]) -> frozenset[int]:

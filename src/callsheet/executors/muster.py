@@ -10,6 +10,9 @@ from callsheet.executors.crew import Crew
 from callsheet.executors.seat import Seat
 from callsheet.executors.worker import Worker
 
+LASTING = 3.0
+"""Seconds after which a call is told: most calls are over when the next beat comes."""
+
 
 def rows(crew: Crew) -> list[WorkerRow]:
     """A row for each worker, and for each seat whose next worker has to wait. Called under the executor's lock."""
@@ -25,9 +28,13 @@ def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
         state = "starting"
     else:
         state = "busy" if worker.running else "idle"
+    call, since = worker.longest() or (None, 0.0)
+    lasting = call is not None and time.time() - since >= LASTING
     return WorkerRow(
         site=worker.site,
         plugins=tuple(key.name for key in worker.guests.keys),
+        call=f"callback {call.callback.name} at event {call.event_id} (delivery {call.id})" if call and lasting else "",
+        called_at=since if lasting else None,
         pid=worker.process.pid,
         state=state,
         since=worker.since,

@@ -9,7 +9,9 @@ _LONGEST = 16 * 1024
 
 
 class Lines:
-    """Cuts a stream of bytes into lines, and says each."""
+    """Cuts a stream of bytes behind line ends, and says what came: as many lines at once as there are, since a loop that prints can
+    make a million of them in a second.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -17,9 +19,9 @@ class Lines:
 
     def feed(self, data: bytes) -> None:
         """Say the lines that ``data`` completes."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._say(_text(line))
+        lines, end, self._rest = (self._rest + data).rpartition(b"\n")
+        if end:
+            self._say(_text(lines))
         while len(self._rest) > _LONGEST:
             self._say(_text(self._rest[:_LONGEST]))
             self._rest = self._rest[_LONGEST:]
@@ -31,5 +33,5 @@ class Lines:
             self._rest = b""
 
 
-def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode("utf-8", "replace")
+def _text(lines: bytes) -> str:
+    return lines.replace(b"\r\n", b"\n").removesuffix(b"\r").decode("utf-8", "replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import signal
 import subprocess
@@ -29,10 +30,7 @@ class Process:
 
         Raises OSError when there is no such interpreter, or no room for a process.
         """
-        theirs_in, self.commands = os.pipe()
-        self.reports, theirs_out = os.pipe()
-        self.output, theirs_err = os.pipe()
-        self._stacks, theirs_stacks = os.pipe()
+        (theirs_in, self.commands), (self.reports, theirs_out), (self.output, theirs_err), (self._stacks, theirs_stacks) = _pipes(4)
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - the interpreter is configured, the archive is ours
                 [python or sys.executable, str(archive), str(theirs_stacks)],
@@ -153,6 +151,18 @@ def in_words(code: int) -> str:
     except ValueError:
         return f"was killed by signal {-code}"
     return f"was killed by signal {-code} ({name})"
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """So many pipes, or none: what is left of a process's descriptors is needed for other things."""
+    pipes: list[tuple[int, int]] = []
+    try:
+        pipes.extend(os.pipe() for _ in range(count))  # those made before one fails are in it, too
+    except OSError:
+        for descriptor in itertools.chain(*pipes):
+            os.close(descriptor)
+        raise
+    return pipes
 
 
 def _prepare(descriptor: int) -> None:

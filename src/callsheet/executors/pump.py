@@ -20,6 +20,12 @@ _TEND = 0.05
 """Seconds within which deadlines are looked at after something happened."""
 _LINGER = 0.001
 """Seconds for which reports gather while their run goes on; a thread woken for each of 50,000 a second would do little else."""
+_SHARE = 0.1
+"""How much of the thread's time what one worker prints may take; one that prints more than that waits for its turn to print."""
+_REST = 0.001
+"""The least seconds between two looks at what one worker prints; a loop that prints line by line makes little of each look."""
+_DRAINED = 16
+"""Reads of what a worker has printed when all ends: a pipe holds less, and what fills it faster is left out."""
 _POLL = 0.1
 """Seconds between two looks for ended workers, on systems that do not tell."""
 
@@ -38,6 +44,8 @@ class Pump(threading.Thread):
         self._selector.register(self._bell, selectors.EVENT_READ, self._rung)
         self._look_at = 0.0
         self._writing: set[Worker] = set()
+        self._resting: dict[Worker, float] = {}
+        self._speaking: set[Worker] = set()
         self._linger = False
         self._finishing = False
         self._kill_at = inf
@@ -95,13 +103,17 @@ class Pump(threading.Thread):
         for worker in crew.unsent - self._writing:
             self._writing.add(worker)
             self._selector.register(worker.process.commands, selectors.EVENT_WRITE, partial(self._writable, worker))
-        soonest = min(self._look_at, self._kill_at)
+        for worker in [one for one, due in self._resting.items() if due <= now]:
+            del self._resting[worker]
+            self._on(worker.process.output, partial(self._printed, worker))
+        soonest = min(self._look_at, self._kill_at, *self._resting.values())
         return None if soonest == inf else max(0.0, soonest - now)
 
     def _watch(self, worker: Worker) -> None:
         process = worker.process
         self._on(process.reports, partial(self._reported, worker))
         self._on(process.output, partial(self._printed, worker))
+        self._speaking.add(worker)
         if process.exit >= 0:
             self._on(process.exit, partial(self._ended, worker))
 
@@ -116,19 +128,26 @@ class Pump(threading.Thread):
             self._linger = self._crew.heard(worker, data) or self._linger
             self._look_at = min(self._look_at, time.monotonic() + _TEND)
         elif data is not None:
-            # It ends, and its exit code is settled by now; or it closed its pipe, and is of no use any more. Programs that it left
-            # behind are not to blame for either.
             self._selector.unregister(worker.process.reports)
-            worker.process.kill_alone()
+            worker.silent_since = time.monotonic()
+            self._look_at = 0.0
 
     def _printed(self, worker: Worker) -> None:
-        data = worker.process.read(worker.process.output) if worker.process.output >= 0 else None
+        if worker not in self._speaking or worker in self._resting:
+            return
+        data = worker.process.read(worker.process.output)
         if data is None:
             return
+        began = time.monotonic()
         worker.printed(data)
+        ended = time.monotonic()
         if not data:
+            self._speaking.discard(worker)
             self._selector.unregister(worker.process.output)
             worker.process.close_output()
+        else:
+            self._resting[worker] = ended + max(_REST, (ended - began) * (1 / _SHARE - 1))
+            self._selector.unregister(worker.process.output)
 
     def _writable(self, worker: Worker) -> None:
         if worker.process.commands < 0:
@@ -161,7 +180,14 @@ class Pump(threading.Thread):
                 pass
 
     def _close(self) -> None:
-        for key in list(self._selector.get_map().values()):  # the bell, and output of programs that plugins left behind
-            os.close(key.fd)
+        for worker in self._speaking:  # its last words; or those of programs that it left behind
+            for _ in range(_DRAINED):
+                data = worker.process.read(worker.process.output)
+                if not data:
+                    break
+                worker.printed(data)
+            worker.printed(b"")
+            worker.process.close_output()
         self._selector.close()
+        os.close(self._bell)
         os.close(self._button)

@@ -45,24 +45,28 @@ class Seating:
         return seat
 
     def leave(self, key: PluginKey) -> None:
-        """The plugin is gone, or about to take its seat again. A seat without plugins is put away."""
+        """The plugin is gone, or about to be loaded anew: one that was set apart gets another chance. A seat without plugins is put
+        away.
+        """
         seat = self._places.pop(key)
         seat.leave(key)
         if not seat.members:
             self.seats.remove(seat)
+        if key in self._apart:
+            self._apart.discard(key)
+            self._homes.pop(key)
 
     def apart(self, key: PluginKey) -> Seat:
-        """Give the plugin a seat for itself from now on."""
-        plugin = self._places[key].members[key]
+        """Give the plugin a seat for itself, until it is loaded anew."""
+        seat = self._places[key]
+        plugin, other = seat.members[key], seat.split(key)
         self.leave(key)
         self._apart.add(key)
-        self._homes.pop(key)
+        self._homes[key] = other
         return self.take(plugin)
 
     def _choose(self, key: PluginKey) -> Seat:
         group = self._groups.get(key)
-        if key in self._apart:
-            return Seat(key.name)
         if group is not None:
             mine = (seat for seat in self.seats if seat.name == f"group {group}" and self._site(seat) == key.site)
             return next(mine, None) or Seat(f"group {group}")

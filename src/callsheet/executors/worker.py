@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from math import inf
@@ -14,7 +15,7 @@ from callsheet.agent import protocol
 from callsheet.errors import ProtocolError
 from callsheet.executors import loss, messages
 from callsheet.executors.access import WorkerSetup
-from callsheet.executors.guests import Guests
+from callsheet.executors.guests import Guests, on_main_thread
 from callsheet.executors.handed import HandedRuns
 from callsheet.executors.loss import Kill, Loss
 from callsheet.executors.memory import Memory
@@ -31,6 +32,9 @@ STACK_TIME = 0.25
 """Seconds that a worker past a deadline gets to write its stacks before it is killed."""
 
 _ASIDES = frozenset({"call", "called", "answer", "opened", "trouble"})
+
+EXIT_TIME = 0.25
+"""Seconds that a worker may live on once it has closed its pipe of reports, as it does when it ends."""
 
 
 class Worker:
@@ -59,7 +63,12 @@ class Worker:
         self._ahead = ahead
         self._buffer = bytearray()
         self._lines = Lines(self._printed)
-        self._loading_since = time.monotonic()
+        self._loading_since = self._stirred = time.monotonic()
+        self.silent_since: float | None = None
+        """When it closed its pipe of reports: it ends, or a plugin did that, and it is of no use any more."""
+        self.worked: dict[PluginKey, float] = {}
+        """Plugins whose deliveries came to an end, and for how many seconds these ran, until somebody takes note."""
+        self.longest = self._handed.longest
         self._stopping: str | None = None
         self._quiet_since: float | None = None
         self._late: tuple[frozenset[int], float] | None = None
@@ -106,6 +115,8 @@ class Worker:
 
     def give(self, run: Run) -> None:
         """Hand a run to it."""
+        if not self._handed:
+            self._stirred = time.monotonic()
         calls = messages.calls_of(run, self.guests.callbacks)
         self._handed.add(run, calls)
         self.guests.given(run.plugin)
@@ -133,6 +144,7 @@ class Worker:
     def heard(self, data: bytes) -> list[Message]:
         """Take in bytes from the pipe of reports. A worker that talks nonsense is killed."""
         self._buffer += data
+        self._stirred = time.monotonic()
         said: list[Message] = []
         try:
             for message in protocol.split(self._buffer):
@@ -153,18 +165,13 @@ class Worker:
         """Keep deadlines at the monotonic time ``now``; returns when to look again (inf: not before something happens)."""
         if self._killed:
             return inf
-        soonest = self.memory.look(now)
-        if self._getting_ready and not self._handed.heads() and not self.calls_under_way:
-            patience = self._opening.patience if self._opening is not None and self.opened is None else loading_time
-            soonest = min(soonest, self._loading_since + patience)
-            if self._loading_since + patience <= now:
-                self.kill(loss.loading_too_long(patience))
+        soonest = min(self.memory.look(now), self._keep_deadlines(now), self._keep_going(now, loading_time))
         if self._stopping is not None and not self._handed and not self.calls_under_way:
             self._quiet_since = self._quiet_since or now
             soonest = min(soonest, self._quiet_since + END_GRACE)
             if self._quiet_since + END_GRACE <= now:
                 self.kill()
-        return min(soonest, self._keep_deadlines(now))
+        return soonest
 
     def heads(self) -> list[Delivery]:
         """The deliveries that are being called in it."""
@@ -175,7 +182,9 @@ class Worker:
         how = in_words(code)
         self._lines.close()
         heads, loading = self._handed.heads(), self.guests.loading
-        killed = self._killed or Kill(frozenset(head.id for head in heads))
+        killed = self._killed
+        if killed is None or (killed.kind == loss.CLOSED and code != -signal.SIGKILL):  # or it was only slow in ending
+            killed = Kill(frozenset(head.id for head in heads))
         suspects: list[Delivery] = []
         culprits = killed.culprits
         if killed.verdict is Verdict.CRASHED and len(culprits) + (loading is not None) > 1:
@@ -219,17 +228,45 @@ class Worker:
             self.kill(loss.too_late(late))
         return min(soonest, self._late[1])
 
+    def _keep_going(self, now: float, patience: float) -> float:
+        """Kill it if it can't be expected to do anything any more. Returns when to look again."""
+        heads = self._handed.heads()
+        due, why = inf, loss.begins_nothing(patience)
+        if self.silent_since is not None:
+            due, why = self.silent_since + EXIT_TIME, loss.hung_up(heads)
+        elif self.calls_under_way:
+            return inf
+        elif self._getting_ready:
+            # Behind a call on the main thread the plugin is not being loaded yet.
+            if not any(on_main_thread(self.guests, head.callback.plugin) for head in heads):
+                patience = self._opening.patience if self._opening is not None and self.opened is None else patience
+                due, why = self._loading_since + patience, loss.loading_too_long(patience)
+        elif self._handed and not heads:
+            due = self._stirred + patience
+        if due > now:
+            return due
+        if self.silent_since is not None:  # what it left behind may go on
+            self._killed = why
+            self.process.kill_alone()
+        else:
+            self.kill(why)
+        return inf
+
     def _take(self, message: protocol.Message, said: list[Message]) -> None:
         kind = message["is"]
         if kind == "report":
             report = messages.report(message)
-            self._handed.reported(report)
+            plugin = self._handed.reported(report)
+            self.worked[plugin] = self.worked.get(plugin, 0.0) + report.ended - report.started
             self.calls += 1
             said.append(report)
         elif kind == "begun":
             self._handed.begun(message["run"])
         elif kind == "ended":
-            self.guests.ended(self._handed.ended(message["run"]))
+            plugin = self._handed.ended(message["run"])
+            self.guests.ended(plugin)
+            if on_main_thread(self.guests, plugin):
+                self._loading_since = time.monotonic()
             said.append(RunEnded(message["run"]))
         elif kind == "record":
             telemetry.emit("plugin.record", site=self.site, plugin=message.pop("plugin") or self.name, record=message)

@@ -39,10 +39,11 @@ class OutputFold:
                 if second is not None and second.left_out:
                     texts.append(_told(second))
                 second = self._seconds[key] = _Second(facts, now)
-            second.lines += 1
-            if second.lines <= MOST:
-                texts.append(f"[{facts['stream']}] {str(facts['text']).rstrip()}")
-            elif second.lines == MOST + 1:
+            lines = str(facts["text"]).removesuffix("\n").split("\n")
+            before = second.lines
+            second.lines += len(lines)
+            texts += [f"[{facts['stream']}] {line.rstrip()}" for line in lines[: max(0, MOST - before)]]
+            if before <= MOST < second.lines:
                 texts.append(f"The plugin printed more than {MOST} lines in a second; the rest of that second is left out.")
         return texts
 

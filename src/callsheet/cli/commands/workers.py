@@ -66,6 +66,8 @@ def _note(worker: WorkerRow, now: float) -> str:
     parts = [f"Toolkit of project {worker.project}"] if worker.project is not None else []
     if worker.retry_at is not None:
         parts.append(f"again in {duration(max(worker.retry_at - now, 0))}")
+    if worker.call and worker.called_at is not None:
+        parts.append(f"{worker.call} for {duration(now - worker.called_at)}")
     if worker.problem:
         parts.append(first_line(worker.problem))
     return "; ".join(parts)

@@ -13,7 +13,7 @@ from callsheet.desk import WorkerRow
 FRESH = 5.0
 """Seconds for which counts and memory may be old: they change with every delivery, and a beat should stay cheap."""
 
-_COLUMNS = "site, plugins, project, pid, state, since, memory, calls, restarts, problem, retry_at"
+_COLUMNS = "site, plugins, project, pid, state, since, memory, calls, restarts, problem, retry_at, call, called_at"
 
 
 class Written(NamedTuple):
@@ -30,7 +30,7 @@ def keep(tx: sqlite3.Connection, before: Written | None, crew: Sequence[WorkerRo
         return before
     tx.execute("DELETE FROM workers")
     tx.executemany(
-        f"INSERT INTO workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        f"INSERT INTO workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
         [(row.site, json.dumps(row.plugins), *astuple(row)[2:]) for row in rows],
     )
     return Written(rows, now)
@@ -51,4 +51,4 @@ def _settled(row: WorkerRow) -> WorkerRow:
     """Without what changes with every delivery; that a worker turns from idle to busy and back is no news."""
     if row.state in {"idle", "busy"}:
         row = replace(row, state="idle", since=0.0)
-    return replace(row, memory=None, calls=0)
+    return replace(row, memory=None, calls=0, call="", called_at=None)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from callsheet.desk import Heartbeat, Overview, SiteHealth
-from callsheet.ledgers.sqlite import counts, crew, operations, plugins, replays
+from callsheet.ledgers.sqlite import counts, crew, failing, operations, plugins, replays
 from callsheet.ledgers.sqlite.intake import site_state
 from callsheet.ledgers.sqlite.lanes import count_running
 from callsheet.model import State
@@ -39,6 +39,7 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
         crew=crew.rows(tx),
         replays=replays.last(tx, ENDED_REPLAYS),
         operations=operations.records(tx, last_operations),
+        failing=failing.rows(tx),
     )
 
 
