@@ -78,7 +78,8 @@ def by_callsheet(match_events: Any, data: dict[str, Any]) -> bool:
     """Whether the callback is called: its filter crosses to the daemon as JSON, routes, and the worker is asked if need be."""
     said = {"name": "seen", "ordinal": 0, "filter": json.loads(json.dumps(filter_of(match_events))), "lane": "plugin"}
     said |= {"retry": None, "on_dead": "hold", "timeout": None, "slots": 1, "fields": [], "where": False}
-    manifest = {"callbacks": [said | {"toolkit": False, "legacy": True}], "problem": None, "where": "", "level": "", "logger": ""}
+    said |= {"toolkit": False, "legacy": True, "only": {}, "ignore_own": False, "script": "", "batch": 1, "settle": 0.0}
+    manifest = {"callbacks": [said], "problem": None, "where": "", "level": "", "logger": ""}
     setup = WorkerSetup(site=SITE, url="", script="", key=Secret(""))
     plugin = PluginFile(PluginKey(SITE, "plugin"), "plugin.py", 0, 0.0)
     callbacks = messages.manifest(manifest | {"pid": 1, "python": "3"}, setup, plugin).callbacks

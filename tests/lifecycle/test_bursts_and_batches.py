@@ -62,23 +62,6 @@ def test_a_burst_is_one_call_with_its_last_event_and_others_do_not_wait(studio: 
         assert folded[-1].started_at - began >= QUIET
 
 
-def test_what_comes_before_it_is_quiet_belongs_to_the_burst_but_not_for_ever(studio: Studio) -> None:
-    studio.write("folding", noting(FOLDING, f"settle={QUIET}"))
-    with studio.started() as daemon:
-        # When there is no end to it, for longer than a burst is waited for
-        events: list[int] = []
-
-        def another() -> bool:
-            events.extend(burst(studio, 1))
-            return bool(folds(studio))
-
-        daemon.until(another, timeout=60)
-        # Then it is called in the middle, for all there were by then
-        last, before = folds(studio)[0]
-        assert [*map(int, before.split(",")), last] == events[: events.index(last) + 1]
-        assert len(events) > 10
-
-
 def test_a_burst_survives_the_daemon_and_waits_no_less_for_it(studio: Studio) -> None:
     # Given a burst that waits
     studio.write("folding", noting(FOLDING, f"settle={LONG}"))
