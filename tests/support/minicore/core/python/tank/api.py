@@ -4,8 +4,8 @@ import os
 
 from .configuration import OWN, PipelineConfiguration, registered
 from .context import Context
-from .errors import TankInitError
-from .util import version_of
+from .errors import TankError, TankInitError
+from .util import load_yaml, version_of
 from .util.shotgun import create_sg_connection
 
 
@@ -57,6 +57,26 @@ class Sgtk(object):
 
     def context_from_entity_dictionary(self, entity):
         return self.context_from_entity(entity["type"], entity["id"])
+
+    def create_filesystem_structure(self, entity_type, entity_id, engine=None):
+        """The entity's folder below the primary storage; how many were made."""
+        (path,) = self._folders(entity_type, entity_id)
+        if os.path.isdir(path):
+            return 0
+        os.makedirs(path)
+        return 1
+
+    def paths_from_entity(self, entity_type, entity_id):
+        return [path for path in self._folders(entity_type, entity_id) if os.path.isdir(path)]
+
+    def _folders(self, entity_type, entity_id):
+        config = self.pipeline_configuration
+        roots = load_yaml(os.path.join(config.get_path(), "config", "core", "roots.yml"))
+        found = self.shotgun.find_one(entity_type, [["id", "is", entity_id]], ["code"])
+        if found is None:
+            raise TankError("%s %s is not on the site" % (entity_type, entity_id))
+        name = config.get_project_disk_name()
+        return [os.path.join(roots["primary"]["linux_path"], name, entity_type.lower() + "s", found["code"])]
 
 
 def sgtk_from_path(path):
