@@ -163,6 +163,15 @@ def test_a_section_per_plugin_has_the_keys_of_the_table(tmp_path: Path) -> None:
     assert (settings.workers, settings.memory) == (4, 2**30)
 
 
+def test_toolkit_is_set_up_in_sections_of_its_own(tmp_path: Path) -> None:
+    text = SMALL + "[toolkit]\nsessions: 3\napps: tk-multi-a, tk-multi-b\n[toolkit.projects.Moth]\nengine: tk-batch\n"
+
+    toolkit = load(write(tmp_path, text), ENVIRON).toolkit
+
+    assert (toolkit.sessions, toolkit.apps) == (3, ("tk-multi-a", "tk-multi-b"))
+    assert toolkit.pin("Moth").engine == "tk-batch"
+
+
 def test_a_slip_in_a_section_per_plugin_is_said(tmp_path: Path) -> None:
     assert notes(tmp_path, f"{SMALL}[plugins.lights]\ngruop: lighting\n") == [
         "10: [plugins.lights] gruop: unknown option; did you mean group?"

@@ -35,6 +35,12 @@ def ledger(path: Path) -> Iterator[SqliteLedger]:
         yield one
 
 
+def test_each_step_of_the_schema_has_a_number_of_its_own() -> None:
+    numbers = [number for number, _ in migrations._steps()]
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def desk_on(ledger: SqliteLedger, path: Path) -> Desk:
     return Desk(ledger, path.parent, Adapter(lambda folder: SqliteLedger(folder / path.name), lambda _: []))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from callsheet.config.conf_file import DEFAULT, ConfFile, UnsetError, read_conf_file
-from callsheet.config.document import PLUGINS, SITES, Document, Entry, Table
+from callsheet.config.document import PLUGINS, PROJECTS, SITES, TOOLKIT, Document, Entry, Table
 from callsheet.config.mistakes import Findings, did_you_mean
 from callsheet.config.places import SecretValue
 from callsheet.config.table import SETTINGS, Setting, of_section, of_table
@@ -39,8 +39,8 @@ def read_conf(path: Path, text: str, environ: Mapping[str, str], findings: Findi
         if entry is not None:
             document.tables.setdefault(table, Table(entry.line, "")).entries[setting.key] = entry
     for section in conf.sections:
-        if section.startswith(PLUGINS):
-            document.tables[section] = _plugin(conf, section, environ, findings)
+        if _is_ours(section):
+            document.tables[section] = _ours(conf, section, environ, findings)
     if off:
         document.tables.pop("mail", None)
     return document
@@ -55,8 +55,12 @@ def mail_is_off(conf: ConfFile, environ: Mapping[str, str]) -> bool:
     return "emails" not in conf.sections or (text or "").strip().lower() in {"0", "no", "false", "off"}
 
 
-def _plugin(conf: ConfFile, section: str, environ: Mapping[str, str], findings: Findings) -> Table:
-    """A section ``[plugins.NAME]``, which shotgunEvents ignores: ours for that plugin, with the keys of TOML."""
+def _is_ours(section: str) -> bool:
+    """Whether a section that shotgunEvents ignores is the table of that name: it has the keys of TOML."""
+    return section == TOOLKIT or section.startswith((PLUGINS, PROJECTS))
+
+
+def _ours(conf: ConfFile, section: str, environ: Mapping[str, str], findings: Findings) -> Table:
     table = Table(conf.line(section), f"[{section}]")
     known = of_table(section)
     for option in conf.sections[section]:
@@ -110,7 +114,7 @@ def _sections(conf: ConfFile, findings: Findings) -> None:
                     meant = did_you_mean(option, [one.conf[1] for one in known.values() if one.conf])
                     cure = f"did you mean {meant}?" if meant else "nothing reads it but plugins"
                     findings.note(conf.line(section, option), f"[{section}] {option}", f"unknown option; {cure}")
-        elif section != DEFAULT and not section.startswith(PLUGINS):
+        elif section != DEFAULT and not _is_ours(section):
             meant = OURS if section.lower() == OURS else did_you_mean(section, THEIRS)
             if meant and meant not in conf.sections:
                 text = f"unknown section, and there is no [{meant}]; did you mean [{meant}]? Case counts"

@@ -9,6 +9,7 @@ from typing import Any
 SITES = "sites."
 PLUGINS = "plugins."
 PROJECTS = "toolkit.projects."
+TOOLKIT = "toolkit"
 
 
 @dataclass(frozen=True, slots=True)

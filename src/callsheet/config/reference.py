@@ -77,7 +77,8 @@ Callsheet's own. What shotgunEvents read stays as it was, except:
 - `[emails] enabled` that isn't there means true where the section is complete.
 - State stands in `<eventIdFile>.callsheet/`; without `eventIdFile` in `<conf>.callsheet/`.
 - The site's name is the first part of the server's host name: `studio` for `https://studio.shotgrid.autodesk.com`.
-- A section `[plugins.NAME]`, which shotgunEvents ignores, has the keys of the table of that name.
+- Sections `[plugins.NAME]`, `[toolkit]` and `[toolkit.projects.NAME]`, which shotgunEvents ignores, have the keys of the tables of
+  those names.
 - Sections of your own are handed to plugins (`logger.config`) as ever.
 """
 

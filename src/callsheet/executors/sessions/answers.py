@@ -16,11 +16,8 @@ from callsheet.ports import Message
 
 def no_project(run: Run) -> list[Message]:
     """The event belongs to no project."""
-    text = (
-        "The event belongs to no project, and so to no project's Toolkit. Leave such events out, with project= or "
-        'where=lambda event: event["project"], or have them handled by a callback without toolkit=True.'
-    )
-    return _refused(run, Verdict.GIVE_UP, Failure("NoProject", text))
+    text = "The event belongs to no project, and so to no project's Toolkit. A callback without toolkit=True can handle it."
+    return _refused(run, Verdict.SKIP, Failure("Skip", text))
 
 
 def no_sessions(run: Run) -> list[Message]:
