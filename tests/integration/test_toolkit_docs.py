@@ -23,7 +23,7 @@ from tests.integration.test_toolkit_sessions import Studio
 from tests.support.toolkits import NEW, OLD
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = "toolkit.md"
+PAGE = "toolkit.en.md"
 OTHERS = ("toolkit.ja.md", "toolkit.ko.md", "toolkit.zh-hans.md")
 BLOCK = re.compile(r"^(?:<!-- example: (\S+) -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
