@@ -62,6 +62,7 @@ class Roster(Service):
         self._ready: dict[str, Ready] = {site: Ready() for site in folders}
         self._callbacks: dict[CallbackKey, Callback] = {}
         self._looked: set[str] = set()
+        self._started: set[str] = set()
         self._told: set[tuple[str, str]] = set()
         self._progress = time.monotonic()
 
@@ -123,10 +124,15 @@ class Roster(Service):
     def starting(self, site: str) -> bool:
         """Whether the site's plugins are still registering for the first time, and getting on with it."""
         with self._lock:
+            if site in self._started:
+                return False
             if site not in self._looked:
                 return True
             loading = any(one.state is PluginState.LOADING for key, one in self._known.items() if key.site == site)
-            return loading and time.monotonic() - self._progress < START_PATIENCE
+            if loading and time.monotonic() - self._progress < START_PATIENCE:
+                return True
+            self._started.add(site)  # a reload later on holds up nobody but its own plugin
+            return False
 
     def unserved(self, free: Container[PluginKey]) -> bool:
         """Whether any plugin is loading, or ready and not in ``free``: its deliveries may be due, and nobody runs them now."""
