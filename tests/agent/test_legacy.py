@@ -397,4 +397,4 @@ def test_toolkit_is_said_to_be_missing(staging: Staging) -> None:
 
     assert manifest.callbacks[0].toolkit
     assert report.failure is not None
-    assert report.failure.text.startswith("toolkit=True is not served yet")
+    assert report.failure.text.startswith("This callback wants its project's Toolkit")

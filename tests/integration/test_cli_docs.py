@@ -39,7 +39,7 @@ def module(name: str, text: str) -> types.ModuleType:
 @pytest.fixture
 def close_shot() -> Any:
     """The plugin of the README."""
-    (plugin,) = blocks("README.md", "python")
+    plugin, _of_toolkit = blocks("README.md", "python")
     return module("close_shot", plugin)
 
 

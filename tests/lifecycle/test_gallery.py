@@ -131,7 +131,7 @@ def test_a_plugin_that_takes_down_every_worker_waits_longer_and_longer_and_its_c
         daemon.until(lambda: studio.waiting("deadly") == 0)
         assert dead <= len(studio.deliveries(State.DEAD)) <= dead + 1
         assert studio.trace.events("deadly") == [one for one in events if one in studio.trace.events("deadly")]
-        assert not [one for one in crew(studio) if one.state == BACKING_OFF]
+        daemon.until(lambda: not [one for one in crew(studio) if one.state == BACKING_OFF])  # told once a second
 
 
 def crew(studio: Studio) -> tuple[WorkerRow, ...]:

@@ -95,7 +95,7 @@ class Worker:
                 order = protocol.read(self._commands)
             except (OSError, protocol.BrokenFrameError) as error:
                 stdio.complain(f"The worker hears nothing any more ({error}): a plugin closed a descriptor that was not its own.")
-                os._exit(1)
+                os._exit(stdio.CUT_OFF)
             if order is None:
                 os._exit(stdio.ORPHANED)
             if order["is"] == "stop":

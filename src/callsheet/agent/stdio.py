@@ -18,6 +18,9 @@ from callsheet.agent.protocol import Message, encode
 ORPHANED = 113
 """Exit code of a worker whose daemon is gone. Nobody reads it, save those who look at a process list in wonder."""
 
+CUT_OFF = 114
+"""Exit code of a worker in which a plugin closed the pipes to the daemon."""
+
 
 class Channel:
     """The worker's end of the pipe of reports. ``send`` may be called from any thread; a message is one write."""
@@ -49,7 +52,7 @@ class Channel:
             os._exit(ORPHANED)
         except OSError as error:
             complain(f"The worker can't reach the daemon any more ({error}): a plugin closed a descriptor that was not its own.")
-            os._exit(1)
+            os._exit(CUT_OFF)
 
     def _leave(self) -> None:
         # A forked child must not speak for the worker, nor keep the pipe open after its death. The lock may have been held by

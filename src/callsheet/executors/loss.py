@@ -73,7 +73,7 @@ def begins_nothing(patience: float) -> Kill:
 def hung_up(heads: Iterable[Delivery]) -> Kill:
     """It can say nothing any more."""
     why = (
-        "The worker was killed, since something in it closed the pipe to the daemon. A plugin must leave descriptors alone that it "
+        "The worker had to end, since something in it closed the pipe to the daemon. A plugin must leave descriptors alone that it "
         "did not open itself; os.closerange and os.close of a number do this harm."
     )
     return Kill(_ids(heads), kind=CLOSED, why=why)

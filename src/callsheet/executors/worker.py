@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from callsheet import telemetry
-from callsheet.agent import protocol
+from callsheet.agent import protocol, stdio
 from callsheet.errors import ProtocolError
 from callsheet.executors import loss, messages
 from callsheet.executors.access import WorkerSetup
@@ -184,7 +184,7 @@ class Worker:
         heads, loading = self._handed.heads(), self.guests.loading
         killed = self._killed
         if killed is None or (killed.kind == loss.CLOSED and code != -signal.SIGKILL):  # or it was only slow in ending
-            killed = Kill(frozenset(head.id for head in heads))
+            killed = loss.hung_up(heads) if code == stdio.CUT_OFF else Kill(frozenset(head.id for head in heads))
         suspects: list[Delivery] = []
         culprits = killed.culprits
         if killed.verdict is Verdict.CRASHED and len(culprits) + (loading is not None) > 1:
