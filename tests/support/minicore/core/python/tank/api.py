@@ -93,15 +93,13 @@ def sgtk_from_entity(entity_type, entity_id):
     paths = {one["linux_path"]: one["id"] for one in found if one["linux_path"]}
     if not paths:
         raise TankInitError(
-            "No pipeline configuration with a path for %s %s; if it has a distributed config, use the Bootstrap API instead."
-            % (entity_type, entity_id)
+            "%s %s has a configuration without a path at most: use the Bootstrap API instead" % (entity_type, entity_id)
         )
     mine = os.environ.get("TANK_CURRENT_PC")
     if mine and mine not in paths:
         raise TankInitError(
-            "You are loading the Toolkit platform from the pipeline configuration located in '%s'. You are trying to initialize "
-            "Toolkit from %s %s, however that is not associated with the pipeline configuration. Instead, it's associated with the "
-            "following configurations: %s. " % (mine, entity_type, entity_id, ", ".join(paths))
+            "You are loading the Toolkit platform from %s, and %s %s belongs to %s"
+            % (mine, entity_type, entity_id, ", ".join(paths))
         )
     return Sgtk(mine or sorted(paths)[0])
 

@@ -24,12 +24,12 @@ def core_root_of(config):
     linked = os.path.join(config, "install", "core", "core_%s.cfg" % SYSTEM)
     if not os.path.exists(linked):
         raise TankFileDoesNotExistError(
-            "Configuration at '%s' without a localized core is missing a core location file at '%s'" % (config, linked)
+            "%s has no core of its own, and no %s says whose it shares" % (config, linked)
         )
     with open(linked) as file:
         root = os.path.expanduser(os.path.expandvars(file.read().strip()))
     if root in ("None", "undefined") or not os.path.exists(root):
-        raise TankInvalidCoreLocationError("Cannot find core location '%s' defined in config file '%s'." % (root, linked))
+        raise TankInvalidCoreLocationError("%s names %s, where no core is" % (linked, root))
     return root
 
 
@@ -40,11 +40,11 @@ def get_core_python_path_for_config(config):
 def get_python_interpreter_for_config(config):
     path = os.path.join(core_root_of(config), "config", "core", "interpreter_%s.cfg" % SYSTEM)
     if not os.path.exists(path):
-        raise TankFileDoesNotExistError("No interpreter file for the current platform found at '%s'." % path)
+        raise TankFileDoesNotExistError("%s is not there to say which Python it is" % path)
     with open(path) as file:
         found = os.path.expanduser(os.path.expandvars(file.read().strip()))
     if not os.path.exists(found):
-        raise TankInvalidInterpreterLocationError("Cannot find interpreter '%s' defined in config file '%s'." % (found, path))
+        raise TankInvalidInterpreterLocationError("%s names the Python %s, which is not there" % (path, found))
     return found
 
 
@@ -75,9 +75,8 @@ class PipelineConfiguration(object):
         running = version_of(OWN)
         if "HEAD" not in (wanted, running) and is_older(running, wanted):
             raise TankError(
-                "You are running Toolkit %s located in '%s'. The configuration you are trying to use needs core version %s or "
-                "higher. To fix this, use the tank command (or Toolkit core API) located at '%s' which is associated with this "
-                "configuration." % (running, OWN, wanted, core_root_of(path))
+                "You are running Toolkit %s from %s, and %s wants %s or higher, as in %s"
+                % (running, OWN, path, wanted, core_root_of(path))
             )
         self._told = load_yaml(os.path.join(path, "config", "core", "pipeline_configuration.yml"))
         described = self._told.get("source_descriptor") or {"type": "path", "path": path}
@@ -111,12 +110,11 @@ class PipelineConfiguration(object):
 def registered(path):
     """Where a configuration says that it is, which is what gets opened."""
     if not os.path.isdir(os.path.join(path, "config")):
-        raise TankNotPipelineConfigurationError("The folder at '%s' does not contain a pipeline configuration." % path)
+        raise TankNotPipelineConfigurationError("%s holds no configuration" % path)
     told = load_yaml(os.path.join(path, "config", "core", "install_location.yml"))
     found = told.get(SYSTEM)
     if found in (None, "undefined"):
         raise TankError(
-            "Error starting from the configuration located in '%s' - it looks like this pipeline configuration and tank command "
-            "has not been configured for the current operating system." % path
+            "%s does not say where it is on %s" % (path, SYSTEM)
         )
     return found

@@ -15,7 +15,7 @@ _FIELDS = ["code", "project", "plugin_ids", "linux_path", "descriptor"]
 
 
 class ToolkitManager(object):
-    """As the real one, for centralized configurations, and for distributed ones from a path."""
+    """Of real ones' ways, those for centralized configurations, and for distributed ones from a path."""
 
     def __init__(self, sg_user=None):
         if sg_user is None:
@@ -82,7 +82,7 @@ class ToolkitManager(object):
             return Descriptor({"type": "path", "path": found["linux_path"]}, found["linux_path"])
         described = found["descriptor"] if found else self.base_configuration
         if not described:
-            raise TankBootstrapError("No config descriptor specified - Cannot create a configuration object.")
+            raise TankBootstrapError("neither the site nor the caller names a configuration")
         if isinstance(described, str):
             described = dict(
                 [part.split("=", 1) for part in described.split("?", 1)[1].split("&")], type=described.split("?")[0].split(":")[-1]

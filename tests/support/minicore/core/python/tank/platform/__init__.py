@@ -79,7 +79,7 @@ class Engine(Bundle):
                 app = _class(settings, "app.py", Application)(self, name, settings)
                 app.init_app()
             except Exception:
-                _log.exception("App %s failed to initialize. It will not be loaded.", name)
+                _log.exception("%s did not come up, and is left out", name)
             else:
                 self.apps[name] = app
 
@@ -95,25 +95,24 @@ def current_engine():
 def start_engine(engine_name, tk, context):
     if _engine:
         raise TankError(
-            "An engine (%s) is already running! Before you can start a new engine, please shut down the previous one using the command tank.platform.current_engine().destroy()."
-            % _engine[0].name
+            "%s is up, and there is room for one engine: destroy it first" % _engine[0].name
         )
     configuration = tk.pipeline_configuration
     environment = configuration.run_hook("pick_environment", tk, context=context)
     path = os.path.join(configuration.get_path(), "config", "env", environment + ".yml")
     if not os.path.exists(path):
-        raise TankError("Cannot find environment file '%s'" % path)
+        raise TankError("%s, which the context asks for, is not there" % path)
     engines = load_yaml(path).get("engines") or {}
     if engine_name not in engines:
         raise TankMissingEngineError(
-            "Environment %s does not contain an engine named %s! Try specifying a different one." % (path, engine_name)
+            "%s has no %s among its engines" % (path, engine_name)
         )
     settings = engines[engine_name]
     engine = _class(settings, "engine.py", Engine)(tk, context, engine_name, settings)
     try:
         engine.init_engine()
     except Exception as error:
-        raise TankEngineInitError("Could not start engine %s: %s" % (engine_name, error))
+        raise TankEngineInitError("%s did not come up: %s" % (engine_name, error))
     _engine.append(engine)
     engine.start_apps()
     return engine
@@ -122,7 +121,7 @@ def start_engine(engine_name, tk, context):
 def _class(settings, file, base):
     path = os.path.join(settings["location"]["path"], file)
     if not os.path.exists(path):
-        raise TankError("Could not find the bundle at %s" % path)
+        raise TankError("%s, which the environment names, is not there" % path)
     return next(
         one for one in vars(load_module(path)).values() if isinstance(one, type) and issubclass(one, base) and one is not base
     )

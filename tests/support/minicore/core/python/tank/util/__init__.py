@@ -14,9 +14,9 @@ def load_yaml(path):
         with open(path) as file:
             data = yaml.safe_load(file)
         if data is None:
-            raise ValueError("File contains no data!")
+            raise ValueError("it is empty")
     except Exception as error:
-        raise TankError("Looks like a config file is corrupt. Please contact support! File: '%s' Error: %s" % (path, error))
+        raise TankError("a config file is corrupt: %s (%s)" % (path, error))
     return data
 
 

@@ -18,5 +18,5 @@ def create_sg_connection(config_path=None):
             return Shotgun(data["host"], script_name=data["api_script"], api_key=data["api_key"])
     user = get_authenticated_user()
     if user is None:
-        raise TankError("Missing required script user in config '%s'" % own)
+        raise TankError("%s names no script user, and nobody is logged in" % own)
     return user.create_sg_connection()
