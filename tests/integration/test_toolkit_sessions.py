@@ -133,6 +133,10 @@ def kinds(studio: Studio, cores: tuple[Core, Core]) -> dict[int, Callable[[str],
     root = str(studio.installation.core_root("shared_core", other))
     studio.installation.shared(shared, f"{root}\n")
     made[shared] = lambda file: file.startswith(root)
+    bare = studio.project("bare")
+    default = str(studio.installation.core_root("studio", one))
+    studio.installation.bare(bare)
+    made[bare] = lambda file: file.startswith(default)
     distributed = studio.project("distributed")
     studio.installation.distributed(distributed, other, name="far")
     made[distributed] = lambda file: "far" in file or "cores" in file or "homes" in file
@@ -144,7 +148,7 @@ def kinds(studio: Studio, cores: tuple[Core, Core]) -> dict[int, Callable[[str],
 )
 def test_alternating_projects_of_all_kinds_each_get_their_own_core(cores: tuple[Core, Core], studio: Studio) -> None:
     projects = kinds(studio, cores)
-    stage = studio.stage(starter=studio.installation.starter(cores[1]))
+    stage = studio.stage(starter=studio.installation.starter(cores[1]), studio=studio.installation.configs / "studio")
     stage.start("where", WHERE)
     runs = [(project, of(stage, project)) for project in list(projects) * 10]
 

@@ -16,6 +16,7 @@ from callsheet.config.settings import ToolkitSettings
 from callsheet.errors import ToolkitError
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.opening import Opening
+from callsheet.executors.runtimes import studio
 from callsheet.executors.runtimes.preparing import Preparer
 from callsheet.executors.runtimes.resolving import resolve
 from callsheet.executors.runtimes.runtime import Runtime
@@ -76,6 +77,8 @@ class RuntimeFinder:
         if runtime.kind == "distributed":
             runtime = self._preparer(setup).prepare(runtime, home=home, environ=environ)
             runtime = replace(runtime, watched=of_source(runtime.descriptor or {}))
+        elif runtime.kind == "studio":
+            runtime = replace(runtime, config=studio.view(runtime.config or "", str(self._settings.studio), home))
         key = setup.key.reveal()
         told = runtime.opening(host=setup.url, script=setup.script, key=key, proxy=setup.proxy, home=home, level=setup.level)
         made = _Made(runtime, prints(runtime.watched), known, time.monotonic())
