@@ -26,7 +26,10 @@ def commands() -> str:
         for name in names:
             command = group.get_command(top, name)
             assert command is not None
-            parts += [f"### {name}", _help(command, click.Context(command, parent=top, info_name=name, terminal_width=100))]
+            context = click.Context(command, parent=top, info_name=name, terminal_width=100)
+            parts += [f"### {name}", _help(command, context)]
+            for below, one in (command.commands if isinstance(command, click.Group) else {}).items():
+                parts.append(_help(one, click.Context(one, parent=context, info_name=below, terminal_width=100)))
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import telemetry
-from callsheet.config import legacy_sections
 from callsheet.config.settings import Settings, SiteSettings
-from callsheet.desk import Heartbeat
+from callsheet.desk import Asked, Heartbeat, Verb
 from callsheet.errors import StateError
-from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
-from callsheet.executors.runtimes.finding import RuntimeFinder
 from callsheet.executors.sessions.session import Limits
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
@@ -34,10 +30,10 @@ from callsheet.services.outage import Outage
 from callsheet.services.replay import ReplayService
 from callsheet.services.roster import Roster
 from callsheet.services.upkeep import Upkeep
-from callsheet.site.configurations import SiteConfigurations
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.read_ahead import ReadAhead
 from callsheet.version import __version__
+from callsheet.wiring import finder, worker_setups
 
 LEDGER = "ledger.db"
 """The ledger's file in the state folder."""
@@ -94,7 +90,7 @@ class Daemon:
 
     def _serve(self, ledger: SqliteLedger, began: float) -> None:
         ledger.recover(self._owner, time.time())
-        setups = {site.name: _setup(self._settings, site) for site in self._settings.sites}
+        setups = worker_setups(self._settings)
         executor = LocalExecutor(
             setups,
             self._settings.state,
@@ -107,7 +103,7 @@ class Daemon:
             },
             workers=self._settings.workers,
             memory=self._settings.memory,
-            finder=lambda archive: self._finder(setups, archive),
+            finder=lambda archive: finder(self._settings, setups, archive),
             limits=Limits(self._settings.toolkit.sessions, self._settings.toolkit.idle, self._settings.toolkit.memory),
             loading_time=self._settings.loading,
         )
@@ -128,6 +124,7 @@ class Daemon:
             heartbeat,
             lambda: [intake.health() for intake in intakes],
             crew=executor.workers,
+            asked=lambda one: _carry_out(executor, one),
             history=self._settings.history,
             pid_file=self._settings.pid_file,
             stop=self.stop,
@@ -158,13 +155,6 @@ class Daemon:
                 self.stop("all that the site shows is handled")
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
-
-    def _finder(self, setups: Mapping[str, WorkerSetup], archive: Path) -> RuntimeFinder:
-        def catalogue(name: str) -> SiteConfigurations:
-            site = setups[name]
-            return SiteConfigurations(site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
-
-        return RuntimeFinder(setups, self._settings.toolkit, archive, self._settings.state / "toolkit", catalogue)
 
     def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
         def connect() -> EventLog:
@@ -208,25 +198,11 @@ class Daemon:
                 )
 
 
-def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
-    return WorkerSetup(
-        site=site.name,
-        url=site.url,
-        script=site.script,
-        key=site.key,
-        proxy=site.proxy,
-        use_session_uuid=site.use_session_uuid,
-        timeout=site.timeout,
-        level=settings.log.level,
-        argv0=str(Path(sys.argv[0]).resolve()),
-        config=legacy_sections(settings, site.name),
-        python=settings.python,
-        hosted=frozenset(name for name, plugin in settings.plugins.items() if plugin.toolkit),
-        retry=settings.retry,
-        cascade=settings.cascade,
-        deadline=settings.timeout,
-        deadlines={name: plugin.timeout for name, plugin in settings.plugins.items() if plugin.timeout is not None},
-    )
+def _carry_out(executor: LocalExecutor, asked: Asked) -> None:
+    if asked.verb is Verb.WARM:
+        executor.warm(asked.site, asked.project)
+    else:
+        executor.retire(asked.site, asked.project)
 
 
 def _log(site: SiteSettings) -> EventLog:

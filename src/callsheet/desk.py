@@ -117,6 +117,8 @@ class Verb(StrEnum):
     RELEASE = "release"  # it goes on, whoever held it: an operator, or a failure
     REPLAY = "replay"  # events are read from the site again and delivered to a plugin, again or after all
     STOP = "stop"  # replays (``ids`` of the query are theirs) read no further; what they have made waiting stays
+    WARM = "warm"  # the daemon opens the Toolkit session of the query's project ahead of time
+    RETIRE = "retire"  # it ends that session, after what it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,15 @@ class Operation:
     why: str = ""
     query: DeliveryQuery = field(default_factory=DeliveryQuery)
     ranges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a running daemon is to do with a project's Toolkit session: WARM or RETIRE. ``project``: its id or name."""
+
+    verb: Verb
+    site: str
+    project: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +182,30 @@ BACKING_OFF = "backing off"
 """The state of a WorkerRow that was lost again and again and is started anew only at ``retry_at``."""
 
 
+FAILED = "failed"
+"""The state of a WorkerRow of a project whose Toolkit could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What is known of a project's Toolkit: the project's name, the ``kind`` of configuration and what that is called, the core's
+    version, the Python. Empty where that was not found out yet. ``cure``: what to do about the row's problem.
+    """
+
+    project: str = ""
+    kind: str = ""
+    configuration: str = ""
+    version: str = ""
+    python: str = ""
+    cure: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
     """A worker as operators see it. ``state``: ``starting``, ``idle``, ``busy``, ``stopping`` or ``backing off``, ``since`` then.
 
-    ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has. ``memory``: bytes resident. ``calls``:
+    ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has; such a session can also be ``waiting``
+    for its place, or ``failed``, both without a process; ``toolkit`` says more of it. ``memory``: bytes resident. ``calls``:
     deliveries that came to an end in it. ``restarts``: how often it was started again after it was lost. ``problem``: why it was
     lost last; ``retry_at``: when it is started again. ``call``: what it has been calling for longer than a moment, since
     ``called_at``.
@@ -194,6 +224,7 @@ class WorkerRow:
     retry_at: float | None = None
     call: str = ""
     called_at: float | None = None
+    toolkit: SessionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

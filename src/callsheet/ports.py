@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.desk import Asked, DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import Event, Manifest, Outcome, PluginFile, PluginKey, PluginState, Report, Run, RunEnded
 from callsheet.places import Gap, Intake, SiteState
 
@@ -109,7 +109,7 @@ class Ledger(Protocol):
         """Carry out an operator's command, record it, and return the deliveries it changed, as they are now.
 
         StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen. A REPLAY is only noted here: ``site``
-        tells it to whoever reads.
+        tells it to whoever reads; so are WARM and RETIRE, which ``beat`` tells.
         """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
@@ -118,8 +118,11 @@ class Ledger(Protocol):
     def overview(self, *, operations: int = 0) -> Overview:
         """All that `status` shows, in one consistent read; with so many of the last operations."""
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
-        """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old."""
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> list[Asked]:
+        """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old.
+
+        Returns what operators have asked of the running daemon since the last beat.
+        """
 
     def prune(self, before: float) -> tuple[int, int]:
         """Forget deliveries finished before that time, and events no delivery refers to. Returns how many of each."""

@@ -48,9 +48,9 @@ SIGNALS: dict[str, str] = {
     "worker.grown": "site, plugin, pid, memory (bytes), limit (bytes): another one takes its place",
     "worker.waiting": "site, plugin, deaths (in a row), how (the last one), retry_in (seconds): it is not started again at once",
     "session.opening": "site, project (id)",
-    "session.opened": "site, project, project_name, version, core, config, python",
+    "session.opened": "site, project, project_name, kind, version, core (file), config, descriptor, engine, apps, python",
     "session.outdated": "site, project, project_name, changed (a file, or what the site says)",
-    "session.failed": "site, project, kind, problem, passing (bool)",
+    "session.failed": "site, project (id; a name that means none), kind, problem, cure, passing (bool), file (or None)",
     "delivery.settled": (
         "site, plugin, callback, event_id, delivery_id, state (its word), attempts, started, ended, created_at, error (bool), "
         "due, legacy"

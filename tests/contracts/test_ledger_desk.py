@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Heartbeat, Operation, SiteHealth, Verb, WorkerRow
+from callsheet.desk import Asked, DeliveryQuery, Heartbeat, Operation, SessionFacts, SiteHealth, Verb, WorkerRow
 from callsheet.errors import StateError
 from callsheet.filters import AttributeRule, Rule
 from callsheet.model import Callback, CallbackKey, Manifest, PluginKey, PluginState, RetryPolicy, State
@@ -311,7 +311,8 @@ def test_the_last_beat_is_shown(desk: Desk) -> None:
 
 
 def test_the_crew_is_shown_as_last_said(desk: Desk) -> None:
-    busy = WorkerRow(SITE, ("a", "b"), 97, 4711, "busy", 2.0, 38_000_000, 12, 1)
+    facts = SessionFacts("moth", "localized", "/configs/moth", "v0.24.0", "3.11.7")
+    busy = WorkerRow(SITE, ("a", "b"), 97, 4711, "busy", 2.0, 38_000_000, 12, 1, toolkit=facts)
     lost = WorkerRow(SITE, ("c",), None, None, "backing off", 3.0, None, 0, 4, "signal SIGSEGV", 63.0)
     beat = Heartbeat(77, 1.0, 10.0, "1.0", "/etc/callsheet.toml")
     desk.ledger.beat(beat, [], [busy, lost])
@@ -321,6 +322,22 @@ def test_the_crew_is_shown_as_last_said(desk: Desk) -> None:
     assert desk.ledger.overview().crew == (lost,)
     desk.ledger.beat(replace(beat, at=12.0, stopped_at=12.0), [])
     assert desk.ledger.overview().crew == ()
+
+
+def test_what_is_asked_of_a_running_daemon_is_told_once_in_order(desk: Desk) -> None:
+    beat = Heartbeat(77, 1.0, 10.0, "1.0", "/etc/callsheet.toml")
+    warm = Operation(Verb.WARM, "td@farm", "", DeliveryQuery(site=SITE, project="moth"))
+    retire = Operation(Verb.RETIRE, "td@farm", "stale", DeliveryQuery(site=SITE, project=97))
+
+    for asked in (warm, retire):
+        desk.ledger.operate(asked, 11.0)
+
+    assert desk.ledger.beat(beat, []) == [Asked(Verb.WARM, SITE, "moth"), Asked(Verb.RETIRE, SITE, 97)]
+    assert desk.ledger.beat(beat, []) == []
+    assert [(one.verb, one.asked) for one in desk.ledger.overview(operations=2).operations] == [
+        (Verb.RETIRE, f"site {SITE}, project 97"),
+        (Verb.WARM, f"site {SITE}, project moth"),
+    ]
 
 
 def test_news_of_the_crew_are_shown_at_once_and_counts_after_some_seconds(desk: Desk) -> None:

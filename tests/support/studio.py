@@ -119,9 +119,9 @@ class Studio:
             return daemon.log
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command of ``callsheet``: ``("status", "--json")``, with CONFIG behind the first word."""
-        word, *rest = arguments
-        line = [*CALLSHEET, word, str(self.config), *rest]
+        """Another command of ``callsheet``: ``("status", "--json")``, with CONFIG behind the first word, or words."""
+        words, *rest = arguments
+        line = [*CALLSHEET, *words.split(), str(self.config), *rest]
         return subprocess.run(line, capture_output=True, text=True, check=False, env={**os.environ, **self.environ})
 
     def status(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -121,6 +122,7 @@ def worker(row: WorkerRow) -> Facts:
         "retry_at": iso(row.retry_at),
         "call": row.call or None,
         "called_at": iso(row.called_at),
+        "toolkit": row.toolkit and asdict(row.toolkit),
     }
 
 

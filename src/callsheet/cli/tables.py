@@ -20,6 +20,7 @@ COLOURS = {
     "idle": "green",
     "starting": "cyan",
     "backing": "red",
+    "failed": "red",
     "retrying": "yellow",
     "held": "yellow",
     "on": "yellow",

@@ -90,6 +90,13 @@ class LocalExecutor:
             if self._crew.sessions is not None and not self._closed:
                 self._crew.sessions.warm(site, project)
 
+    def retire(self, site: str, project: int | str) -> None:
+        """End a project's Toolkit session after what it runs."""
+        with self._lock:
+            if self._crew.sessions is not None and not self._closed:
+                self._crew.sessions.retire(site, project, "an operator retired it")
+                self._pump.ring()
+
     def unload(self, plugin: PluginKey) -> None:
         """Let the plugin's worker finish what it runs, and end it."""
         with self._lock:

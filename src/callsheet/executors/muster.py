@@ -8,6 +8,7 @@ from math import inf
 from callsheet.desk import BACKING_OFF, WorkerRow
 from callsheet.executors.crew import Crew
 from callsheet.executors.seat import Seat
+from callsheet.executors.sessions import showing
 from callsheet.executors.worker import Worker
 
 LASTING = 3.0
@@ -15,10 +16,17 @@ LASTING = 3.0
 
 
 def rows(crew: Crew) -> list[WorkerRow]:
-    """A row for each worker, and for each seat whose next worker has to wait. Called under the executor's lock."""
+    """A row for each worker, for each seat whose next worker has to wait, and for the Toolkit sessions of projects.
+
+    Called under the executor's lock.
+    """
     seated = {seat.worker: seat for seat in crew.seats if seat.worker is not None}
     waiting = [_waiting(seat) for seat in crew.seats if seat.worker is None and seat.start_at != inf]
-    return [*(_working(worker, seated.get(worker)) for worker in crew.workers), *waiting]
+    sessions = list(crew.sessions.all) if crew.sessions is not None else []
+    theirs = {one.worker for one in sessions}
+    working = (_working(worker, seated.get(worker)) for worker in crew.workers if worker not in theirs)
+    shown = (showing.row(one, _working(one.worker, None) if one.worker is not None else None) for one in sessions)
+    return [*working, *waiting, *filter(None, shown)]
 
 
 def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
@@ -27,7 +35,7 @@ def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
     elif worker.guests.loading is not None:
         state = "starting"
     else:
-        state = "busy" if worker.running else "idle"
+        state = "busy" if worker.occupied else "idle"
     call, since = worker.longest() or (None, 0.0)
     lasting = call is not None and time.time() - since >= LASTING
     return WorkerRow(

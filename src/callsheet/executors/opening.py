@@ -33,8 +33,11 @@ class Opening:
 class Finder(Protocol):
     """From a project to what its sessions are started from. Blocks, since it asks the site and the disk; any thread may call it."""
 
-    def find(self, site: str, project: int | str) -> Opening:
-        """The opening for a project, by id or name. Raises ToolkitError, or SiteError if the site does not answer."""
+    def project(self, site: str, name: str) -> Project:
+        """The project of that name, or folder name. Raises ToolkitError, or SiteError if the site does not answer."""
+
+    def find(self, site: str, project: int) -> Opening:
+        """The opening for a project. Raises ToolkitError, or SiteError if the site does not answer."""
 
     def changed(self, site: str, opening: Opening) -> str | None:
         """What has changed since ``opening`` was found: a file, or what the site says; None if nothing has."""

@@ -143,7 +143,7 @@ def _worker_grown(signal: Signal) -> Line:
 
 def _session_failed(signal: Signal) -> Line:
     """What goes away by itself is tried again, and is no error yet."""
-    return Line(WARNING if signal.facts["passing"] else ERROR, signal.facts["problem"])
+    return Line(WARNING if signal.facts["passing"] else ERROR, f"{signal.facts['problem']} {signal.facts['cure']}")
 
 
 def _failed(signal: Signal) -> Line | None:
@@ -278,7 +278,7 @@ TABLE: dict[str, Entry] = {
         "goes on at once.",
     ),
     "session.opening": _says(DEBUG, "Opening a Toolkit session for project {project}."),
-    "session.opened": _says(INFO, "Toolkit session of {project_name} is open: core {version}, Python {python}, {config}."),
+    "session.opened": _says(INFO, "Toolkit session of {project_name} is open: core {version}, Python {python}, {kind}, {config}."),
     "session.outdated": _says(INFO, "Toolkit session of {project_name} is opened anew, since this has changed: {changed}."),
     "session.failed": Entry(ERROR, _session_failed),
     "delivery.failed": Entry(ERROR, _failed),

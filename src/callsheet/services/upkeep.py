@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.desk import Heartbeat, SiteHealth, WorkerRow
+from callsheet.desk import Asked, Heartbeat, SiteHealth, WorkerRow
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
 
@@ -31,10 +31,11 @@ class Upkeep(Service):
         pid_file: Path | None,
         stop: Callable[[str], None],
         crew: Callable[[], Sequence[WorkerRow]] = tuple,
+        asked: Callable[[Asked], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``history``: seconds for which finished deliveries are kept. ``stop`` is called with the reason; ``crew`` names all
-        workers as they are now.
+        workers as they are now; ``asked`` is called with each thing that an operator asks of the running daemon.
         """
         super().__init__()
         self._ledger = ledger
@@ -44,6 +45,7 @@ class Upkeep(Service):
         self._pid_file = pid_file
         self._stop = stop
         self._crew = crew
+        self._asked = asked
         self._now = clock
         self._prune_at = 0.0
 
@@ -53,7 +55,8 @@ class Upkeep(Service):
         if self._pid_file is not None and not self._pid_file.exists():
             self._stop(f"the pid file {self._pid_file} was removed")
             return BEAT_EVERY
-        self._ledger.beat(replace(self._heartbeat, at=now), list(self._health()), self._crew())
+        for one in self._ledger.beat(replace(self._heartbeat, at=now), list(self._health()), self._crew()):
+            self._asked(one)
         if now >= self._prune_at:
             self._prune_at = now + PRUNE_EVERY
             deliveries, events = self._ledger.prune(now - self._history)

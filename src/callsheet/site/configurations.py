@@ -31,7 +31,7 @@ class SiteConfigurations:
         if not found:
             return None
         first = min(found, key=lambda one: (one["name"] != project, one["id"]))
-        return Project(first["id"], first["name"], first.get("tank_name") or first["name"])
+        return _project(first)
 
     def configurations(self, project: int) -> tuple[SiteConfiguration, ...]:
         """Those of a project and those of the whole site, the project's first, then by id."""
@@ -40,9 +40,25 @@ class SiteConfigurations:
         found: list[Any] = self._client.ask(lambda client: client.find("PipelineConfiguration", filters, list(_FIELDS)))
         return tuple(sorted(map(_configuration, found), key=lambda one: (one.project is None, one.id)))
 
+    def projects(self) -> tuple[Project, ...]:
+        """All that are not archived, by name."""
+        fields = ["name", "tank_name", "archived"]
+        found: list[Any] = self._client.ask(lambda client: client.find("Project", [], fields))
+        shown = (one for one in found if not one.get("archived"))
+        return tuple(sorted((_project(one) for one in shown), key=lambda one: one.name))
+
+    def configured(self) -> frozenset[int | None]:
+        """The ids of projects that have configurations; None among them where the whole site has one."""
+        found: list[Any] = self._client.ask(lambda client: client.find("PipelineConfiguration", [], ["project"]))
+        return frozenset(one["project"]["id"] if one.get("project") else None for one in found)
+
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()
+
+
+def _project(data: Mapping[str, Any]) -> Project:
+    return Project(data["id"], data["name"], data.get("tank_name") or data["name"])
 
 
 def _configuration(data: Mapping[str, Any]) -> SiteConfiguration:

@@ -27,6 +27,7 @@ def command(*, config: str | None, as_json: bool) -> None:
 
     As the daemon said within the last seconds. CALLS counts the deliveries that came to an end in a worker, RESTARTS how often it
     was started again after it was lost. One that is lost again and again is backing off: it is started after a pause that grows.
+    The sessions in which projects have their Toolkit are workers, too; `callsheet toolkit list` says more of them.
     """
     now = time.time()
     with opened(config) as at:
@@ -48,7 +49,7 @@ def _lines(crew: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str
         ["PLUGINS", "STATE", "SINCE", "PID", "MEMORY", "CALLS", "RESTARTS", "NOTE"],
         [
             [
-                ", ".join(f"{one.site}/{name}" if several else name for name in one.plugins),
+                ", ".join(f"{one.site}/{name}" if several else name for name in one.plugins) or "-",
                 one.state,
                 ago(one.since, now),
                 "-" if one.pid is None else str(one.pid),
@@ -63,7 +64,7 @@ def _lines(crew: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str
 
 
 def _note(worker: WorkerRow, now: float) -> str:
-    parts = [f"Toolkit of project {worker.project}"] if worker.project is not None else []
+    parts = [_toolkit(worker)] if worker.project is not None else []
     if worker.retry_at is not None:
         parts.append(f"again in {duration(max(worker.retry_at - now, 0))}")
     if worker.call and worker.called_at is not None:
@@ -71,3 +72,9 @@ def _note(worker: WorkerRow, now: float) -> str:
     if worker.problem:
         parts.append(first_line(worker.problem))
     return "; ".join(parts)
+
+
+def _toolkit(worker: WorkerRow) -> str:
+    told = worker.toolkit
+    named = f"Toolkit of {told.project}" if told is not None and told.project else f"Toolkit of project {worker.project}"
+    return f"{named}, {told.version}" if told is not None and told.version else named

@@ -57,17 +57,27 @@ class RuntimeFinder:
         archive: Path,
         state: Path,
         catalogue: Callable[[str], Catalogue],
+        *,
+        homes: str = "homes",
     ) -> None:
-        """``archive``: the agent's. ``state``: a folder for homes, caches and locks. ``catalogue``: of a site, by name."""
+        """``archive``: the agent's. ``state``: a folder for caches and locks, which all processes of this machine may share, and
+        for ``homes``, which no two may. ``catalogue``: of a site, by name.
+        """
         self._setups = setups
         self._settings = settings
         self._archive = archive
         self._state = state
         self._catalogue = catalogue
+        self._homes = state / homes
         self._catalogues: dict[str, Catalogue] = {}
         self._lock = threading.Lock()
 
-    def find(self, site: str, project: int | str) -> Opening:
+    def project(self, site: str, name: str) -> Project:
+        """The project of that name. Raises ToolkitError, or SiteError if the site does not answer."""
+        with self._lock:
+            return self._project(site, name)
+
+    def find(self, site: str, project: int) -> Opening:
         """The opening for a project. Raises ToolkitError, or SiteError if the site does not answer."""
         setup = self._setups[site]
         found, known = self._ask(site, project)
@@ -104,23 +114,27 @@ class RuntimeFinder:
                 return f"the descriptor of {opening.configuration}"
         return None
 
-    def _ask(self, site: str, project: int | str) -> tuple[Project, Sequence[SiteConfiguration]]:
+    def _ask(self, site: str, project: int) -> tuple[Project, Sequence[SiteConfiguration]]:
         with self._lock:  # a connection is for one thread at a time
-            catalogue = self._catalogues.get(site)
-            if catalogue is None:
-                catalogue = self._catalogues[site] = self._catalogue(site)
-            found = catalogue.project(project)
-            if found is None:
-                named = f"id {project}" if isinstance(project, int) else repr(project)
-                raise ToolkitError(
-                    "no-project",
-                    f"Toolkit of project {named}: site {site} shows no such project.",
-                    "See its name, whether it is archived, and whether the script user may see it.",
-                )
-            return found, catalogue.configurations(found.id)
+            found = self._project(site, project)
+            return found, self._catalogues[site].configurations(found.id)
+
+    def _project(self, site: str, project: int | str) -> Project:
+        catalogue = self._catalogues.get(site)
+        if catalogue is None:
+            catalogue = self._catalogues[site] = self._catalogue(site)
+        found = catalogue.project(project)
+        if found is None:
+            named = f"id {project}" if isinstance(project, int) else repr(project)
+            raise ToolkitError(
+                "no-project",
+                f"Toolkit of project {named}: site {site} shows no such project.",
+                "See its name, whether it is archived, and whether the script user may see it.",
+            )
+        return found
 
     def _home(self, site: str, project: Project, more: str = "") -> str:
-        home = self._state / "homes" / f"{site}-{project.id}{more and '-'}{more}"
+        home = self._homes / f"{site}-{project.id}{more and '-'}{more}"
         home.mkdir(parents=True, exist_ok=True)
         return str(home)
 

@@ -38,12 +38,14 @@ class Places:
     def displaced(self, sessions: Collection[Session], now: float) -> Session | None:
         """Who is to end for the first in the queue: the one idle longest, else the one whose turn has been longest.
 
-        None while nobody waits, while somebody is ending already, and where all have something to do and have just begun.
+        None while nobody waits, while enough are ending already, and where all have something to do and have just begun. One that
+        was told to end and still runs something may take hours: it keeps nobody from the place of one that is idle.
         """
-        if not self._queue or any(one.worker is not None and one.worker.leaving for one in sessions):
-            return None
+        ending = [one.worker for one in sessions if one.worker is not None and one.worker.leaving]
         idle = [one for one in sessions if one.idle]
-        if idle:
+        if idle and len(self._queue) > sum(1 for worker in ending if not worker.occupied):
             return min(idle, key=lambda one: one.used_at)
+        if len(self._queue) <= len(ending):
+            return None
         long = [one for one in sessions if one.open and now - one.serving_since > TURN]
         return min(long, key=lambda one: one.serving_since, default=None)

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+from typing import TypeVar
 
 from callsheet.errors import CallsheetError, SiteError, ToolkitError
 from callsheet.executors.opening import Finder, Opening
+from callsheet.projects import Project
 
-AT_ONCE = 4
+T = TypeVar("T")
 
 
 class Search:
-    """Asks a Finder. What it found is given to callbacks, in its threads."""
+    """Asks a Finder. What it found is given to callbacks, in its threads.
+
+    A thread for each question: one about a share that hangs, or a prepare that downloads for minutes, must neither hold up the
+    others nor the daemon's end.
+    """
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="callsheet-toolkit")
+        self._closed = False
 
-    def find(self, site: str, project: int | str, found: Callable[[Opening | ToolkitError], None]) -> None:
+    def name(self, site: str, name: str, found: Callable[[Project | ToolkitError], None]) -> None:
+        """Which project is called so."""
+        self._ask(lambda: self._finder.project(site, name), name, found)
+
+    def find(self, site: str, project: int, found: Callable[[Opening | ToolkitError], None]) -> None:
         """What a project's sessions are started from, or why it has none."""
-
-        def work() -> None:
-            try:
-                answer: Opening | ToolkitError = self._finder.find(site, project)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the deliveries that wait must hear of it
-                answer = _as_trouble(error, project)
-            found(answer)
-
-        self._threads.submit(work)
+        self._ask(lambda: self._finder.find(site, project), project, found)
 
     def look(self, site: str, opening: Opening, looked: Callable[[str | None], None]) -> None:
         """What has changed since; None if nothing has, and if that can't be told now."""
@@ -40,11 +42,25 @@ class Search:
                 changed = None
             looked(changed)
 
-        self._threads.submit(work)
+        self._begin(work)
 
     def close(self) -> None:
         """Begin nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+
+    def _ask(self, question: Callable[[], T], project: int | str, found: Callable[[T | ToolkitError], None]) -> None:
+        def work() -> None:
+            try:
+                answer: T | ToolkitError = question()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the deliveries that wait must hear of it
+                answer = _as_trouble(error, project)
+            found(answer)
+
+        self._begin(work)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if not self._closed:
+            Thread(target=work, name="callsheet-toolkit", daemon=True).start()
 
 
 def _as_trouble(error: Exception, project: int | str) -> ToolkitError:

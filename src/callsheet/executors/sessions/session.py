@@ -15,6 +15,9 @@ from callsheet.executors.sessions.calls import Call
 from callsheet.executors.worker import Worker
 from callsheet.model import PluginFile, PluginKey, Run
 
+UPGRADE = 600.0
+"""Seconds that a core or a configuration may be in pieces while somebody puts another one in its place."""
+
 
 class SessionKey(NamedTuple):
     """Whose session: of a site's project, by id."""
@@ -64,9 +67,18 @@ class Session:
         self.trouble: ToolkitError | None = None
         """Why it can't be had; None once it could."""
         self.troubled_at = 0.0
+        self.was_open = False
+        """It was open once, in the life of this daemon."""
+        self.failing_since: float | None = None
         self.calls = 0
         self.losses = 0
         self.since = time.time()
+
+    @property
+    def called(self) -> tuple[int | str, ...]:
+        """What the project can be called: its id, and its names, once they are known."""
+        project = None if self.opening is None else self.opening.project
+        return (self.key.project,) if project is None else (project.id, project.name, project.folder)
 
     @property
     def live(self) -> bool:
@@ -82,6 +94,18 @@ class Session:
     def idle(self) -> bool:
         """Its worker is open and has nothing to do."""
         return self.open and not self.searching and not self.waiting and self.worker is not None and not self.worker.occupied
+
+    def fails(self, trouble: ToolkitError) -> None:
+        """It can't be had now. One that could be had before may well be in the middle of an upgrade: that is tried again."""
+        self.trouble, self.troubled_at = trouble, time.monotonic()
+        self.failing_since = self.troubled_at if self.failing_since is None else self.failing_since
+        if self.was_open and self.troubled_at - self.failing_since < UPGRADE:
+            trouble.passing = True
+
+    def opens(self) -> None:
+        """Its worker has the Toolkit."""
+        self.trouble, self.failing_since, self.was_open = None, None, True
+        self.serving_since = time.monotonic()
 
     def hosts(self, key: PluginKey) -> bool:
         """Whether its worker has loaded the plugin."""

@@ -9,12 +9,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from callsheet import telemetry
 from callsheet.errors import ToolkitError
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.loss import Loss, too_large
 from callsheet.executors.opening import Opening
-from callsheet.executors.sessions import answers
+from callsheet.executors.sessions import answers, telling
 from callsheet.executors.sessions.calls import Call, Calls
 from callsheet.executors.sessions.places import Places
 from callsheet.executors.sessions.search import Search
@@ -22,12 +21,15 @@ from callsheet.executors.sessions.session import Limits, Session, SessionKey, Wa
 from callsheet.executors.worker import Worker
 from callsheet.model import PluginFile, PluginKey, Report, Run, RunEnded
 from callsheet.ports import Message
+from callsheet.projects import Project
 
 LOOK_AGAIN = 1.0
 """Seconds for which a session is taken to be up to date after a look at what it is made of."""
 
 GRUDGE = 5.0
 """Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
+
+_ENDING = "The daemon ends, and opens no session any more."
 
 AHEAD = 64
 """Runs of a plugin that wait for sessions or are in them. More would only be taken from the ledger to wait here."""
@@ -86,27 +88,30 @@ class Sessions:
     def call(self, project: int | str, call: Call) -> None:
         """Have a function called in the session of a project, by id or name."""
         site = call.caller.site
-        if isinstance(project, int):
+        if self._closed:
+            self._calls.failed(call, "SessionLost", _ENDING, lost=True)
+        elif isinstance(project, int):
             self._want(SessionKey(site, project), call)
+        elif (known := self._known(site, project)) is not None:
+            self._want(known.key, call)
         else:
-            self._search.find(site, project, lambda found: self._named(found, lambda number: self.call(number, call), call))
+            self._search.name(site, project, lambda found: self._named(site, project, found, call))
 
     def warm(self, site: str, project: int | str) -> None:
         """Open a project's session ahead of time; by name, once it is known which that is."""
         if isinstance(project, str):
-            self._search.find(site, project, lambda found: self._named(found, lambda number: self.warm(site, number)))
+            self._search.name(site, project, lambda found: self._named(site, project, found))
             return
         session = self._session(SessionKey(site, project))
         session.warm = True
         self._advance(session)
 
-    def retire(self, key: SessionKey, why: str) -> bool:
-        """End a project's session after what it runs; whether there was one."""
-        session = self._sessions.get(key)
-        if session is None or session.worker is None:
-            return False
-        self._stop(session, why)
-        return True
+    def retire(self, site: str, project: int | str, why: str) -> None:
+        """End a project's session, by id or name, after what it runs. What waits for it, or comes later, gets a new one."""
+        session = self._known(site, project)
+        if session is not None:
+            session.warm = False
+            self._stop(session, why)
 
     def forget(self, plugin: PluginKey, why: str) -> None:
         """The plugin was unloaded, or loaded anew: what waits comes back, and no session keeps its old code."""
@@ -138,6 +143,8 @@ class Sessions:
                 one = session.waiting.popleft()
                 if isinstance(one, Wanted):
                     self._say([RunEnded(one.run.id)])
+                else:
+                    self._calls.failed(one, "SessionLost", _ENDING, lost=True)
             self._stop(session, why)
 
     def tend(self, now: float) -> float:
@@ -166,15 +173,11 @@ class Sessions:
         session = self._sitting.get(worker)
         if session is None or message["is"] in ("called", "answer"):
             self._calls.heard(message)
+            if session is not None and message["is"] == "answer":
+                session.calls += 1
         elif message["is"] == "opened":
-            session.trouble, session.serving_since = None, time.monotonic()
-            facts = {
-                "project": session.key.project,
-                "project_name": session.name,
-                "version": message["version"],
-                "core": message["core"],
-            }
-            telemetry.emit("session.opened", site=session.key.site, **facts, config=message["config"], python=message["python"])
+            session.opens()
+            telling.opened(session, message)
         else:
             self._failed(session, answers.of_worker(message))
 
@@ -205,6 +208,9 @@ class Sessions:
         self._advance(session)
         self._admit()
         return True
+
+    def _known(self, site: str, project: int | str) -> Session | None:
+        return next((one for one in self._sessions.values() if one.key.site == site and project in one.called), None)
 
     def _session(self, key: SessionKey) -> Session:
         return self._sessions.setdefault(key, Session(key))
@@ -245,7 +251,7 @@ class Sessions:
 
     def _find(self, session: Session) -> None:
         session.searching, session.warm = True, False
-        telemetry.emit("session.opening", site=session.key.site, project=session.key.project)
+        telling.opening(session)
         self._search.find(*session.key, lambda found: self._found(session, found))
 
     def _found(self, session: Session, found: Opening | ToolkitError) -> None:
@@ -258,11 +264,16 @@ class Sessions:
                 session.opening, session.due, session.name = found, True, str(found.project)
             self._ring()
 
-    def _named(self, found: Opening | ToolkitError, go_on: Callable[[int], None], call: Call | None = None) -> None:
+    def _named(self, site: str, project: str, found: Project | ToolkitError, call: Call | None = None) -> None:
         with self._lock:
-            if not isinstance(found, ToolkitError):
-                go_on(found.project.id)
-            elif call is not None:
+            if isinstance(found, Project):
+                if call is None:
+                    self.warm(site, found.id)
+                else:
+                    self.call(found.id, call)
+            elif call is None:
+                telling.failed(site, project, found)
+            else:
                 self._calls.failed(call, "ToolkitError", str(found), traceback=found.traceback, lost=found.passing)
             self._ring()
 
@@ -274,6 +285,7 @@ class Sessions:
             worker = Worker(self._setups[session.key.site], self._archive, AHEAD, opening)
         except OSError as error:
             self._failed(session, answers.can_not_start(session, opening, error))
+            self._admit()
             return
         session.worker, session.since = worker, time.time()
         session.looked_at = session.used_at = time.monotonic()
@@ -303,8 +315,7 @@ class Sessions:
             session.searching = False
             session.looked_at = time.monotonic()
             if changed is not None:
-                facts = {"project": session.key.project, "project_name": session.name, "changed": changed}
-                telemetry.emit("session.outdated", site=session.key.site, **facts)
+                telling.outdated(session, changed)
                 self._stop(session, f"{changed} has changed")
             self._advance(session)
             self._admit()
@@ -317,9 +328,8 @@ class Sessions:
             self._touched(worker)
 
     def _failed(self, session: Session, trouble: ToolkitError) -> None:
-        session.trouble, session.troubled_at = trouble, time.monotonic()
-        facts = {"project": session.key.project, "kind": trouble.kind, "passing": trouble.passing}
-        telemetry.emit("session.failed", site=session.key.site, **facts, problem=str(trouble))
+        session.fails(trouble)
+        telling.failed(*session.key, trouble)
         self._fail(session, trouble)
 
     def _fail(self, session: Session, trouble: ToolkitError, only: PluginKey | None = None) -> None:

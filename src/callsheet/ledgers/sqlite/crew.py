@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from typing import NamedTuple
 
-from callsheet.desk import WorkerRow
+from callsheet.desk import SessionFacts, WorkerRow
 
 FRESH = 5.0
 """Seconds for which counts and memory may be old: they change with every delivery, and a beat should stay cheap."""
 
-_COLUMNS = "site, plugins, project, pid, state, since, memory, calls, restarts, problem, retry_at, call, called_at"
+_COLUMNS = "site, plugins, project, pid, state, since, memory, calls, restarts, problem, retry_at, call, called_at, toolkit"
 
 
 class Written(NamedTuple):
@@ -30,8 +30,8 @@ def keep(tx: sqlite3.Connection, before: Written | None, crew: Sequence[WorkerRo
         return before
     tx.execute("DELETE FROM workers")
     tx.executemany(
-        f"INSERT INTO workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
-        [(row.site, json.dumps(row.plugins), *astuple(row)[2:]) for row in rows],
+        f"INSERT INTO workers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        [(row.site, json.dumps(row.plugins), *astuple(row)[2:-1], _told(row.toolkit)) for row in rows],
     )
     return Written(rows, now)
 
@@ -39,7 +39,16 @@ def keep(tx: sqlite3.Connection, before: Written | None, crew: Sequence[WorkerRo
 def rows(tx: sqlite3.Connection) -> tuple[WorkerRow, ...]:
     """The crew, as last said."""
     found = tx.execute(f"SELECT {_COLUMNS} FROM workers ORDER BY rowid")  # noqa: S608 - our own names
-    return tuple(WorkerRow(site, tuple(json.loads(plugins)), *facts) for site, plugins, *facts in found)
+    return tuple(
+        replace(
+            WorkerRow(site, tuple(json.loads(plugins)), *facts), toolkit=SessionFacts(**json.loads(toolkit)) if toolkit else None
+        )
+        for site, plugins, *facts, toolkit in found
+    )
+
+
+def _told(toolkit: SessionFacts | None) -> str | None:
+    return None if toolkit is None else json.dumps(asdict(toolkit))
 
 
 def _gist(rows: Sequence[WorkerRow]) -> list[WorkerRow]:

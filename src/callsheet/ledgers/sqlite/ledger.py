@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.desk import Asked, DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.ledgers.sqlite import asked, operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import crew as crews
 from callsheet.ledgers.sqlite import intake as intakes
-from callsheet.ledgers.sqlite import operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import plugins as plugin_table
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lanes import set_back
@@ -100,12 +100,14 @@ class SqliteLedger:
         with self._database.snapshot() as tx:
             return overview.overview(tx, operations)
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> None:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> list[Asked]:
         """See the port. Not forced to the disk."""
         with self._database.transaction(durable=False) as tx:
             overview.beat(tx, heartbeat, health)
             written = crews.keep(tx, self._crew, crew, heartbeat.at)
+            taken = asked.take(tx)
         self._crew = written
+        return taken
 
     def prune(self, before: float) -> tuple[int, int]:
         """See the port. Many small transactions, so that nobody waits for it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from callsheet.desk import DeliveryQuery, DeliveryRow, Hold, Operation, OperationRow, Verb
 from callsheet.errors import StateError
-from callsheet.ledgers.sqlite import holds, queries, replays
+from callsheet.ledgers.sqlite import asked, holds, queries, replays
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
@@ -35,6 +35,9 @@ def operate(tx: sqlite3.Connection, names: Names, operation: Operation, now: flo
     if operation.verb is Verb.REPLAY:
         (plugin_id,) = _plugins(tx, operation)
         replays.ask(tx, _note(tx, operation, now, 0), plugin_id, operation.query.callback, operation.ranges)
+        return []
+    if operation.verb in {Verb.WARM, Verb.RETIRE}:
+        asked.ask(tx, _note(tx, operation, now, 0), operation.verb, operation.query.site, operation.query.project)
         return []
     if operation.verb is Verb.STOP:
         _note(tx, operation, now, replays.stop(tx, operation.query.ids, now))
@@ -92,19 +95,19 @@ def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
 
 def _note(tx: sqlite3.Connection, operation: Operation, now: float, changed: int) -> int:
     """Put it on record; its id."""
-    asked = asdict(operation.query) | ({"ranges": operation.ranges} if operation.ranges else {})
+    query = asdict(operation.query) | ({"ranges": operation.ranges} if operation.ranges else {})
     done = tx.execute(
         "INSERT INTO operations (at, verb, who, why, query, changed) VALUES (?, ?, ?, ?, ?, ?)",
-        (now, operation.verb.value, operation.who, operation.why, json.dumps(asked), changed),
+        (now, operation.verb.value, operation.who, operation.why, json.dumps(query), changed),
     )
     return int(done.lastrowid or 0)
 
 
-def _in_words(asked: dict[str, Any]) -> str:
+def _in_words(query: dict[str, Any]) -> str:
     """``plugin mailer, state dead``: what was said of a query that is on record."""
     usual = {one.name: getattr(_UNSAID, one.name) for one in fields(DeliveryQuery)}
     said = []
-    for name, value in asked.items():
+    for name, value in query.items():
         if name in {"limit", "failures"} or value in (None, [], usual.get(name, ())):
             continue
         if name == "ranges":

@@ -23,9 +23,7 @@ def core_root_of(config):
         return config
     linked = os.path.join(config, "install", "core", "core_%s.cfg" % SYSTEM)
     if not os.path.exists(linked):
-        raise TankFileDoesNotExistError(
-            "%s has no core of its own, and no %s says whose it shares" % (config, linked)
-        )
+        raise TankFileDoesNotExistError("%s has no core of its own, and no %s says whose it shares" % (config, linked))
     with open(linked) as file:
         root = os.path.expanduser(os.path.expandvars(file.read().strip()))
     if root in ("None", "undefined") or not os.path.exists(root):
@@ -114,7 +112,5 @@ def registered(path):
     told = load_yaml(os.path.join(path, "config", "core", "install_location.yml"))
     found = told.get(SYSTEM)
     if found in (None, "undefined"):
-        raise TankError(
-            "%s does not say where it is on %s" % (path, SYSTEM)
-        )
+        raise TankError("%s does not say where it is on %s" % (path, SYSTEM))
     return found

@@ -94,9 +94,7 @@ def current_engine():
 
 def start_engine(engine_name, tk, context):
     if _engine:
-        raise TankError(
-            "%s is up, and there is room for one engine: destroy it first" % _engine[0].name
-        )
+        raise TankError("%s is up, and there is room for one engine: destroy it first" % _engine[0].name)
     configuration = tk.pipeline_configuration
     environment = configuration.run_hook("pick_environment", tk, context=context)
     path = os.path.join(configuration.get_path(), "config", "env", environment + ".yml")
@@ -104,9 +102,7 @@ def start_engine(engine_name, tk, context):
         raise TankError("%s, which the context asks for, is not there" % path)
     engines = load_yaml(path).get("engines") or {}
     if engine_name not in engines:
-        raise TankMissingEngineError(
-            "%s has no %s among its engines" % (path, engine_name)
-        )
+        raise TankMissingEngineError("%s has no %s among its engines" % (path, engine_name))
     settings = engines[engine_name]
     engine = _class(settings, "engine.py", Engine)(tk, context, engine_name, settings)
     try:
