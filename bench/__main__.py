@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench import footprint, live, results
+from bench import footprint, live, results, toolkit
 from bench.goals import HEAD, Goal, Values
 from bench.race import Course, course, race, read, site
 from bench.scenarios import SCENARIOS
@@ -21,6 +21,7 @@ MEASURES: dict[str, tuple[Callable[[], dict[str, list[float]]], tuple[Goal, ...]
     "resting": (footprint.resting, footprint.RESTING_GOALS),
     "behind": (footprint.behind, footprint.BEHIND_GOALS),
     "first": (footprint.first_delivery, footprint.FIRST_GOALS),
+    "toolkit": (toolkit.measure, toolkit.GOALS),
 }
 """What is no race: one turn of each, and its goals."""
 

@@ -79,8 +79,8 @@ def resting() -> dict[str, list[float]]:
             seconds = time.monotonic() - began
             used = [100 * (_cpu(one) - start) / seconds for one, start in zip((daemon.pid, *workers), before, strict=True)]
             return {
-                "idle": [_pss(daemon.pid)],
-                "worker": [_pss(one) for one in workers],
+                "idle": [pss(daemon.pid)],
+                "worker": [pss(one) for one in workers],
                 "cpu": used[:1],
                 "all cpu": [sum(used)],
             }
@@ -99,7 +99,7 @@ def behind() -> dict[str, list[float]]:
 
             def look() -> bool:
                 nonlocal highest
-                highest = max(highest, _pss(daemon.pid))
+                highest = max(highest, pss(daemon.pid))
                 return time.monotonic() > deadline
 
             daemon.until(look, WATCHED + 10)
@@ -127,9 +127,9 @@ def _until_called(studio: Studio, event: int, *arguments: str) -> float:
     return calls(studio)[event] - began
 
 
-def _pss(pid: int) -> float:
-    """Megabytes of memory, shared pages in proportion."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+def pss(pid: int | None) -> float:
+    """Megabytes of memory, shared pages in proportion; None: of this process."""
+    lines = Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / MEGABYTE
 
 

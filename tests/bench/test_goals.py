@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import backlog, live
+from bench import backlog, live, toolkit
 from bench.goals import Goal
 from bench.results import judged
 from callsheet.model import State
@@ -30,6 +30,13 @@ def test_what_was_not_measured_has_no_row() -> None:
 def test_a_live_event_is_called_back_and_timed() -> None:
     found = live.measure(events=20)
     assert 0 < found["p50"][0] <= found["p99"][0]
+
+
+def test_calls_in_sessions_beside_the_ways_without_them_are_timed() -> None:
+    found = toolkit.measure(events=6, fresh=2)
+    assert 0 < found["plain"][0] < found["fresh"][0]
+    assert found["session"][0] < found["swap"][0] < found["fresh"][0]
+    assert found["session size"][0] > 0
 
 
 def test_a_backlog_waits_in_as_many_lanes_as_it_says(studio: Studio) -> None:
