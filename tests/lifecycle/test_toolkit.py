@@ -11,16 +11,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.agent.test_old_pythons import found
 from tests.support.running import alive
 from tests.support.studio import Studio
 from tests.support.toolkits import NEW, OLD, REAL, Installation
 
 ONE, OTHER = REAL[:2] if len(REAL) > 1 else (OLD, NEW)
 PROJECTS, SESSIONS = map(int, os.environ.get("CALLSHEET_TK_PROJECTS", "10/3").split("/"))
+SUPPORTED = {f"python3.{minor}" for minor in range(7, 12)}
+"""By the older one of two cores, whichever they are."""
 PATIENCE = 60 + 10 * PROJECTS
 WHERE = """
 from callsheet import on
@@ -125,6 +129,25 @@ def test_configurations_of_every_kind_serve_alternating_events_each_with_its_own
         assert listed[project]["toolkit"]["version"] == core.version
     assert sorted(one["event"] for one in seen) == list(events)
     assert [listed[one]["toolkit"]["kind"] for one in places] == ["localized", "shared", "studio", "distributed"]
+
+
+def test_a_session_has_the_python_that_is_pinned_for_its_project(pipeline: Pipeline) -> None:
+    pythons = {name: path for path in found() if (name := Path(path).resolve().name) in SUPPORTED}
+    projects = {pipeline.project(name.replace(".", "")): name for name in pythons}
+    root = pipeline.installation.core_root("shared_core", ONE)
+    for project in projects:
+        pipeline.installation.shared(project, root)
+    pipeline.configure(projects={name.replace(".", ""): {"python": path} for name, path in pythons.items()})
+
+    with pipeline.studio.started() as daemon:
+        pipeline.events([*projects] * 3)
+        daemon.until(pipeline.done(3 * len(projects)), PATIENCE)
+        daemon.until(lambda: {one["state"] for one in pipeline.listed().values()} == {"idle"})  # it is some seconds old
+        listed = pipeline.listed()
+
+    used = {project: f"python{one['toolkit']['python'].rpartition('.')[0]}" for project, one in listed.items()}
+    assert used == projects
+    assert {one["version"] for one in pipeline.seen()} == {ONE.version}
 
 
 def test_an_upgrade_on_disk_under_a_warm_session_loses_nothing(pipeline: Pipeline) -> None:

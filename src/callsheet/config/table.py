@@ -158,7 +158,8 @@ SETTINGS: tuple[Setting, ...] = (
             "Folder of centralized configurations, each in a folder named as its project's. Without it: `$SHOTGUN_BASE`, if set.",
             '"/mnt/sgtk/configs"'),
     Setting("toolkit", "studio", FilePath(),
-            "Root of the core for centralized configurations that have none and name none. Without it, such a one is an error.",
+            "Root of the core for centralized configurations that have none and name none; such a one is opened through links to "
+            "its files, in the state folder. Without it, such a one is an error.",
             '"/mnt/sgtk/configs/studio"'),
     Setting("toolkit", "starter", FilePath(),
             "A Toolkit core outside of any configuration, the newest there is: what distributed configurations are prepared with.",
