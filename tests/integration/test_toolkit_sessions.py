@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -463,6 +465,123 @@ def test_a_reloaded_plugin_is_new_in_its_sessions(studio: Studio) -> None:
 
     stage.start("where", plugin.format("new"))
     assert said(stage, of(stage, project)) == "new"
+
+
+def test_a_session_does_one_thing_at_a_time_whatever_its_plugins_say(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        """
+        import threading
+        from callsheet import on
+        inside, never = threading.Lock(), threading.Event()
+        @on("*", toolkit=True, lane="none", slots=4)
+        def callback(ctx):
+            assert inside.acquire(blocking=False), "somebody else is at it"
+            never.wait(0.05)
+            inside.release()
+        """,
+    )
+    runs = [of(stage, project) for _ in range(8)]
+
+    stage.executor.submit(runs)
+
+    assert [one.verdict for run in runs for one in stage.finish(run)] == [Verdict.OK] * 8
+
+
+def test_a_caller_hears_of_the_daemons_end_while_its_session_opens(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage(Limits(most=1))
+    stage.start("where", asking(f"session({project}).call(seen, '010')"))
+    run = of(stage, project)
+    stage.executor.submit([run])
+    stage.until(lambda: any(one.project == project for one in stage.executor.workers()))
+
+    stage.executor.close(20)
+
+    (report,) = stage.finish(run)
+    assert report.failure is None or report.failure.kind.endswith("SessionLost")
+
+
+def test_a_session_that_ends_slowly_keeps_nobody_from_the_place_of_an_idle_one(studio: Studio) -> None:
+    slow, idle, third = (studio.project(name) for name in ("slow", "idle", "third"))
+    for project in (slow, idle, third):
+        studio.installation.localized(project, OLD)
+    stage = studio.stage(Limits(most=2))
+    flag = studio.folder / "flag"
+    stage.start(
+        "where",
+        f"""
+        import os, threading
+        from callsheet import on
+        @on("*", toolkit=True)
+        def callback(ctx):
+            while ctx.project["id"] == {slow} and not os.path.exists({str(flag)!r}):
+                threading.Event().wait(0.01)
+        """,
+    )
+    hangs = of(stage, slow)
+    stage.executor.submit([hangs])
+    stage.do(of(stage, idle))
+    assert isinstance(stage.executor, LocalExecutor)
+    stage.executor.retire(SITE, "slow")
+
+    assert [one.verdict for one in stage.do(of(stage, third))] == [Verdict.OK]
+
+    assert not any(isinstance(one, Report) and one.run_id == hangs.id for one in stage.heard)
+    flag.touch()
+    assert [one.verdict for one in stage.finish(hangs)] == [Verdict.OK]
+
+
+def test_a_core_that_is_in_pieces_while_it_is_upgraded_costs_no_delivery(studio: Studio) -> None:
+    project = studio.project("moth")
+    core = studio.installation.localized(project, OLD) / "install" / "core"
+    stage = studio.stage()
+    stage.start("where", WHERE)
+    pid = told(stage.do(of(stage, project))[0])["pid"]
+    assert isinstance(stage.executor, LocalExecutor)
+
+    (core / "python").rename(core / "old")
+    stage.executor.retire(SITE, project)
+    stage.until(lambda: not any(one.pid == pid for one in stage.executor.workers()))
+    (meanwhile,) = stage.do(of(stage, project))
+    NEW.put(core)
+    stage.until(lambda: stage.do(of(stage, project))[0].verdict is Verdict.FAILED and told_or_none(stage) == NEW.version)
+
+    assert meanwhile.verdict is Verdict.FAILED  # to be tried again, and not given up
+    assert meanwhile.failure is not None
+    assert f"{core} lacks python" in meanwhile.failure.text
+
+
+def told_or_none(stage: Stage) -> str | None:
+    """The version that the last callback saw, if it could."""
+    last = [one for one in stage.heard if isinstance(one, Report)][-1]
+    return told(last)["version"] if last.failure is not None and last.failure.kind == "ValueError" else None
+
+
+NEVER = """
+import sys, threading
+from pathlib import Path
+from callsheet.config.settings import Secret
+from callsheet.executors.access import WorkerSetup
+from callsheet.executors.local import LocalExecutor
+
+class Hanging:
+    def __init__(self, archive): pass
+    def find(self, site, project): threading.Event().wait()
+
+setup = WorkerSetup("studio", "http://127.0.0.1:9", "x", Secret("y"))
+executor = LocalExecutor({"studio": setup}, Path(sys.argv[1]), finder=Hanging)
+executor.warm("studio", 97)
+executor.close(1)
+"""
+
+
+def test_a_share_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", NEVER, str(tmp_path)], check=True, timeout=60)
 
 
 def test_an_idle_session_ends(studio: Studio, recorder: Recorder) -> None:

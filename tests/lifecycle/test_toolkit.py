@@ -22,10 +22,10 @@ from tests.support.studio import Studio
 from tests.support.toolkits import NEW, OLD, REAL, Installation
 
 ONE, OTHER = REAL[:2] if len(REAL) > 1 else (OLD, NEW)
-PROJECTS, SESSIONS = map(int, os.environ.get("CALLSHEET_TK_PROJECTS", "10/3").split("/"))
+PROJECTS, SESSIONS = map(int, os.environ.get("CALLSHEET_TK_PROJECTS", "40/8").split("/"))
 SUPPORTED = {f"python3.{minor}" for minor in range(7, 12)}
 """By the older one of two cores, whichever they are."""
-PATIENCE = 60 + 10 * PROJECTS
+PATIENCE = 100
 WHERE = """
 from callsheet import on
 from callsheet.toolkit import here

@@ -92,8 +92,11 @@ class Plugin:
 
     @property
     def slots(self) -> int:
-        """How many runs may be executed at once: 1 where a legacy callback expects to be alone, on the main thread."""
-        if any(isinstance(callback, LegacyCallback) for callback in self.callbacks.values()):
+        """How many runs may be executed at once: 1 where a legacy callback expects to be alone, on the main thread.
+
+        1 in a session as well: there is one engine, of which nobody says that threads may share it.
+        """
+        if self._toolkit is not None or any(isinstance(callback, LegacyCallback) for callback in self.callbacks.values()):
             return 1
         return max((callback.slots for callback in self.callbacks.values()), default=1)
 

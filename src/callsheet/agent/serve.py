@@ -33,6 +33,7 @@ class Worker:
         self._secrets = Secrets()
         self._records = RecordHandler(channel.send, self._secrets)
         self._caller: Any = None
+        self._caller_made = threading.Lock()
         self._toolkit: Any = None
         self._project: Optional[int] = None
         self._make_call: Callable[..., Message] = dict
@@ -58,8 +59,9 @@ class Worker:
         """This worker's ``toolkit.sessions.Caller``, made when a plugin asks for a session."""
         from callsheet.agent.toolkit.sessions import Caller  # noqa: PLC0415 - most workers never need it
 
-        if self._caller is None:
-            self._caller = Caller(self._channel.send, self._owner, self._toolkit, self._project)
+        with self._caller_made:  # of two that threads made at once, one would hear no answers
+            if self._caller is None:
+                self._caller = Caller(self._channel.send, self._owner, self._toolkit, self._project)
         return self._caller
 
     def _host(self, setup: Message) -> None:
