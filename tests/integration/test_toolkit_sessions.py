@@ -436,6 +436,43 @@ def test_two_threads_of_one_plugin_get_the_sessions_that_they_ask_for(studio: St
     assert said(stage, of(stage, one)) == str(sorted({(one, OLD.version), (other, NEW.version)}))
 
 
+@pytest.mark.parametrize("most", [8, 1])
+def test_sessions_that_would_wait_for_each_other_for_ever_are_told_so(most: int, studio: Studio) -> None:
+    # Given two projects each of whose callbacks calls a function in the other's session; or no place for the other's session
+    one, other = studio.project("one"), studio.project("other")
+    for project in (one, other):
+        studio.installation.localized(project, OLD)
+    stage = studio.stage(Limits(most=most))
+    stage.start(
+        "where",
+        CALLS
+        + textwrap.dedent(
+            f"""
+            @on("*", toolkit=True)
+            def callback(ctx):
+                open({str(studio.folder)!r} + "/%d" % ctx.project["id"], "w").close()
+                while {most} > 1 and not os.path.exists({str(studio.folder)!r} + "/%d" % ({one + other} - ctx.project["id"])):
+                    threading.Event().wait(0.01)
+                session({one + other} - ctx.project["id"]).call(seen, "010")
+            """
+        ),
+    )
+    runs = [of(stage, project) for project in (one, other)]
+
+    # When they do so at once
+    stage.executor.submit(runs)
+    reports = [report for run in runs for report in stage.finish(run)]
+
+    # Then one fails, to be tried again, which lets the other go on
+    failed = [report.failure for report in reports if report.failure is not None]
+    assert failed
+    assert all(report.verdict in {Verdict.FAILED, Verdict.OK} for report in reports)
+    for failure in failed:
+        assert failure.kind.endswith("SessionLost")
+        assert "waits for that of" in failure.text or "toolkit.sessions" in failure.text
+    assert most == 1 or len(failed) == 1
+
+
 def test_a_session_of_its_own_project_is_called_at_once(studio: Studio) -> None:
     project = studio.project("moth")
     studio.installation.localized(project, OLD)

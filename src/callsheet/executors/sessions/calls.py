@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -79,6 +79,10 @@ class Calls:
     def failed(self, call: Call, kind: str, text: str, *, traceback: str = "", lost: bool = False) -> None:
         """Tell the caller that nothing came of it. ``lost``: trying again may help."""
         self._answer(call, {"failure": {"kind": kind, "text": text, "traceback": traceback, "lost": lost}})
+
+    def pairs(self) -> Iterator[tuple[Worker, Worker]]:
+        """Who waits for an answer, and the session that it is to come from."""
+        return ((one.call.caller, one.session) for one in self._given.values())
 
     def keep_deadlines(self, session: Worker, now: float) -> float:
         """Kill the session if a call in it takes too long. Returns when to look again."""

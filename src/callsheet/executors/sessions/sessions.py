@@ -13,7 +13,7 @@ from callsheet.errors import ToolkitError
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.loss import Loss, too_large
 from callsheet.executors.opening import Opening
-from callsheet.executors.sessions import answers, telling
+from callsheet.executors.sessions import answers, circles, telling
 from callsheet.executors.sessions.calls import Call, Calls
 from callsheet.executors.sessions.places import Places
 from callsheet.executors.sessions.search import Search
@@ -83,7 +83,7 @@ class Sessions:
         if project is None:
             self._say(answers.no_project(run))
         else:
-            self._want(SessionKey(run.plugin.site, project), Wanted(plugin, run))
+            self._want(self._session(SessionKey(run.plugin.site, project)), Wanted(plugin, run))
 
     def call(self, project: int | str, call: Call) -> None:
         """Have a function called in the session of a project, by id or name."""
@@ -91,9 +91,9 @@ class Sessions:
         if self._closed:
             self._calls.failed(call, "SessionLost", _ENDING, lost=True)
         elif isinstance(project, int):
-            self._want(SessionKey(site, project), call)
+            self._want_answer(self._session(SessionKey(site, project)), call)
         elif (known := self._known(site, project)) is not None:
-            self._want(known.key, call)
+            self._want_answer(known, call)
         else:
             self._search.name(site, project, lambda found: self._named(site, project, found, call))
 
@@ -215,8 +215,14 @@ class Sessions:
     def _session(self, key: SessionKey) -> Session:
         return self._sessions.setdefault(key, Session(key))
 
-    def _want(self, key: SessionKey, one: Wanted | Call) -> None:
-        session = self._session(key)
+    def _want_answer(self, session: Session, call: Call) -> None:
+        why = circles.closes(call, session, self._sessions.values(), self._calls.pairs(), self._limits.most)
+        if why is None:
+            self._want(session, call)
+        else:
+            self._calls.failed(call, "SessionLost", f"The function was not called: {why}.", lost=True)
+
+    def _want(self, session: Session, one: Wanted | Call) -> None:
         session.waiting.append(one)
         session.used_at = time.monotonic()
         self._advance(session)
