@@ -548,7 +548,7 @@ def test_a_session_that_ends_slowly_keeps_nobody_from_the_place_of_an_idle_one(s
     for project in (slow, idle, third):
         studio.installation.localized(project, OLD)
     stage = studio.stage(Limits(most=2))
-    flag = studio.folder / "flag"
+    flag, begun = studio.folder / "flag", studio.folder / "begun"
     stage.start(
         "where",
         f"""
@@ -556,12 +556,15 @@ def test_a_session_that_ends_slowly_keeps_nobody_from_the_place_of_an_idle_one(s
         from callsheet import on
         @on("*", toolkit=True)
         def callback(ctx):
+            if ctx.project["id"] == {slow}:
+                open({str(begun)!r}, "w").close()
             while ctx.project["id"] == {slow} and not os.path.exists({str(flag)!r}):
                 threading.Event().wait(0.01)
         """,
     )
     hangs = of(stage, slow)
     stage.executor.submit([hangs])
+    stage.until(begun.exists)
     stage.do(of(stage, idle))
     assert isinstance(stage.executor, LocalExecutor)
     stage.executor.retire(SITE, "slow")

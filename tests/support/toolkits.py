@@ -103,7 +103,7 @@ REAL = tuple(RealCore(Path(path)) for path in os.environ.get("CALLSHEET_TK_CORES
 PICK_ENVIRONMENT = """
 from tank import Hook
 
-class PickEnvironment(Hook):
+class Pick(Hook):
     def execute(self, context, **kwargs):
         return "shot" if context.entity and context.entity["type"] == "Shot" else "project"
 """

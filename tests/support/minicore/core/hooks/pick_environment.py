@@ -3,6 +3,6 @@
 from tank import Hook
 
 
-class PickEnvironment(Hook):
+class Pick(Hook):
     def execute(self, context, **kwargs):
         return "shot" if context.entity and context.entity["type"] == "Shot" else "project"

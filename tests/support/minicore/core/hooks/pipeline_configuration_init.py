@@ -3,6 +3,6 @@
 from tank import Hook
 
 
-class PipelineConfigurationInit(Hook):
+class Opened(Hook):
     def execute(self, **kwargs):
         pass

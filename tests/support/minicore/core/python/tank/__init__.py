@@ -9,7 +9,7 @@ with open(_INFO) as _file:
         if _line.startswith("minimum_python_version:"):
             _least = _line.split('"')[1]
             if sys.version_info < tuple(int(_part) for _part in _least.split(".")):
-                raise RuntimeError("This module requires Python version %s or higher." % _least)
+                raise RuntimeError("This module requires Python version %s at the least" % _least)
 
 if "TANK_CURRENT_PC" not in os.environ:
     _home = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", ".."))

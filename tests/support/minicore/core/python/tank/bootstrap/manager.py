@@ -15,7 +15,7 @@ _FIELDS = ["code", "project", "plugin_ids", "linux_path", "descriptor"]
 
 
 class ToolkitManager(object):
-    """Of real ones' ways, those for centralized configurations, and for distributed ones from a path."""
+    """Knows centralized ones, and of distributed ones those that a path names."""
 
     def __init__(self, sg_user=None):
         if sg_user is None:
@@ -88,7 +88,7 @@ class ToolkitManager(object):
                 [part.split("=", 1) for part in described.split("?", 1)[1].split("&")], type=described.split("?")[0].split(":")[-1]
             )
         if not os.path.isdir(described["path"]):
-            raise TankBootstrapError("Configuration could not be installed: %s does not exist on disk" % described["path"])
+            raise TankBootstrapError("Configuration could not be installed: nothing is in %s" % described["path"])
         return Descriptor(described, described["path"])
 
     def _install(self, descriptor, found, entity):
