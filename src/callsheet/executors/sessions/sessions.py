@@ -26,7 +26,7 @@ from callsheet.projects import Project
 LOOK_AGAIN = 1.0
 """Seconds for which a session is taken to be up to date after a look at what it is made of."""
 
-GRUDGE = 5.0
+GRUDGE = 2.0
 """Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
 
 _ENDING = "The daemon ends, and opens no session any more."
