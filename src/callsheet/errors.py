@@ -48,3 +48,7 @@ class ToolkitError(CallsheetError):
         self.passing = passing
         self.file = file
         self.traceback = traceback
+        self.project = ""
+        """The project's name, where it is known."""
+        self.configuration = ""
+        """What its configuration is called, where that is known."""

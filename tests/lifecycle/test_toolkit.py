@@ -250,6 +250,7 @@ def test_an_operator_warms_retires_and_checks(pipeline: Pipeline) -> None:
             "cure": "",
         }
         assert str(harmed) in warm[broken]["problem"]
+        assert warm[broken]["toolkit"]["project"] == "broken"
         trouble = studio.command("status").stdout
         assert "broken (id" in trouble
         assert "Mend it, or restore it." in trouble

@@ -146,6 +146,12 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
+def of_toolkit(problem: str) -> str:
+    """Of why a project has no Toolkit what stands behind the names of the project and its configuration, in a line."""
+    said = first_line(problem)
+    return said.partition(": ")[2] or said if said.startswith("Toolkit of project ") else said
+
+
 def gist(problem: str) -> str:
     """Of a plugin's problem what fits a line: the error of a traceback and where it was raised, else what follows the headline."""
     raised = _FRAME.findall(problem)

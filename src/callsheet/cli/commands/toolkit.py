@@ -13,7 +13,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, find_config, opened, who
 from callsheet.cli.selecting import named
 from callsheet.cli.tables import table
-from callsheet.cli.words import count, duration, first_line, size
+from callsheet.cli.words import count, duration, of_toolkit, size
 from callsheet.desk import DeliveryQuery, Operation, Verb, WorkerRow
 from callsheet.errors import SiteError
 
@@ -61,7 +61,7 @@ def list_(*, config: str | None, as_json: bool) -> None:
 def _listed(rows: list[WorkerRow], *, several: bool) -> list[str]:
     return table(
         ["PROJECT", "KIND", "CONFIGURATION", "CORE", "PYTHON", "STATE", "MEMORY", "CALLS", "LAST ERROR"],
-        [[*_of(one, several=several), one.state, size(one.memory), one.calls, first_line(one.problem) or "-"] for one in rows],
+        [[*_of(one, several=several), one.state, size(one.memory), one.calls, of_toolkit(one.problem) or "-"] for one in rows],
     )
 
 
@@ -121,7 +121,7 @@ def _split(config_and_projects: tuple[str, ...]) -> tuple[str | None, tuple[str,
     return None, config_and_projects
 
 
-_VERIFIED = ("kind", "config", "version", "core", "descriptor", "engine", "apps", "python")
+_VERIFIED = ("kind", "configuration", "config", "version", "core", "descriptor", "engine", "apps", "python")
 
 
 def _told(one: Tried, *, several: bool) -> list[str]:
@@ -129,13 +129,15 @@ def _told(one: Tried, *, several: bool) -> list[str]:
     head = f"{one.site}/{name}" if several else name
     if one.well:
         said = {key: one.facts[key] for key in _VERIFIED}
+        if said["config"] == said["configuration"]:
+            del said["config"]
         said["apps"] = ", ".join(said["apps"]) or "none"
         lines = [click.style(f"{head}: well, after {duration(one.seconds)}", fg="green")]
-        return [*lines, *(f"  {key:<10}  {value}" for key, value in said.items())]
+        return [*lines, *(f"  {key:<13}  {value}" for key, value in said.items())]
     lines = [click.style(f"{head}: trouble", fg="red"), f"  {one.facts['problem']}"]
     if one.facts["file"]:
-        lines.append(f"  look at     {one.facts['file']}")
-    return [*lines, f"  do          {one.facts['cure']}"]
+        lines.append(f"  look at        {one.facts['file']}")
+    return [*lines, f"  do             {one.facts['cure']}"]
 
 
 def _facts(one: Tried) -> dict[str, Any]:

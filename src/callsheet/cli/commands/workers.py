@@ -10,7 +10,7 @@ from callsheet.cli import facts
 from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, opened
 from callsheet.cli.tables import table
-from callsheet.cli.words import ago, duration, first_line, size
+from callsheet.cli.words import ago, duration, of_toolkit, size
 from callsheet.desk import Overview, WorkerRow
 
 
@@ -70,7 +70,7 @@ def _note(worker: WorkerRow, now: float) -> str:
     if worker.call and worker.called_at is not None:
         parts.append(f"{worker.call} for {duration(now - worker.called_at)}")
     if worker.problem:
-        parts.append(first_line(worker.problem))
+        parts.append(of_toolkit(worker.problem))
     return "; ".join(parts)
 
 

@@ -26,7 +26,10 @@ def error(
     kind: str, project: Project, place: str, problem: str, cure: str, *, passing: bool = False, file: str | None = None
 ) -> ToolkitError:
     """``place``: the configuration, by its folder or its name. ``problem`` and ``cure`` are sentences."""
-    return ToolkitError(kind, f"Toolkit of project {project}, configuration {place}: {problem}", cure, passing=passing, file=file)
+    said = f"Toolkit of project {project}, configuration {place}: {problem}"
+    made = ToolkitError(kind, said, cure, passing=passing, file=file)
+    made.project, made.configuration = project.name, place
+    return made
 
 
 def of_agent(told: Mapping[str, Any]) -> ToolkitError:

@@ -44,13 +44,13 @@ def _state(session: Session, worker: WorkerRow | None) -> str | None:
 
 
 def _facts(session: Session) -> SessionFacts:
-    opening = session.opening
+    opening, trouble = session.opening, session.trouble
     opened = (session.worker.opened if session.worker is not None else None) or {}
     return SessionFacts(
-        project="" if opening is None else opening.project.name,
+        project=opening.project.name if opening is not None else trouble.project if trouble is not None else "",
         kind="" if opening is None else opening.kind,
-        configuration="" if opening is None else opening.configuration,
+        configuration=opening.configuration if opening is not None else trouble.configuration if trouble is not None else "",
         version=str(opened.get("version", "")),
         python=str(opened.get("python", "")),
-        cure="" if session.trouble is None else session.trouble.cure,
+        cure="" if trouble is None else trouble.cure,
     )

@@ -20,8 +20,14 @@ def opening(session: Session) -> None:
 
 def opened(session: Session, message: Mapping[str, Any]) -> None:
     """Its worker has the Toolkit."""
-    facts = {"project_name": session.name, "kind": session.opening.kind if session.opening else ""}
-    telemetry.emit("session.opened", **_whose(session.key), **facts, **{name: message[name] for name in _TOLD})
+    found = session.opening
+    facts = {
+        "project_name": session.name,
+        "kind": found.kind if found is not None else "",
+        "configuration": found.configuration if found is not None else "",
+        **{name: message[name] for name in _TOLD},
+    }
+    telemetry.emit("session.opened", **_whose(session.key), **facts)
 
 
 def outdated(session: Session, changed: str) -> None:
