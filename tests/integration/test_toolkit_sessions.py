@@ -659,3 +659,19 @@ def test_sessions_are_opened_ahead_where_that_is_asked_for(studio: Studio, recor
 
     opened = recorder.wait_for("session.opened", project=project)
     assert opened.facts["version"] == OLD.version
+
+
+def test_a_session_that_was_mended_is_opened_at_once_when_that_is_asked_for(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    roots = studio.installation.localized(project, OLD) / CORE / "roots.yml"
+    executor = studio.stage().executor
+    assert isinstance(executor, LocalExecutor)
+    roots.rename(roots.with_suffix(".away"))
+    executor.warm(SITE, project)
+    recorder.wait_for("session.failed", project=project)
+
+    roots.with_suffix(".away").rename(roots)
+    executor.warm(SITE, project)
+
+    assert recorder.wait_for("session.opened", project=project).facts["version"] == OLD.version
+    assert len(recorder.named("session.failed")) == 1

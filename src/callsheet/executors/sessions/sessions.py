@@ -103,7 +103,7 @@ class Sessions:
             self._search.name(site, project, lambda found: self._named(site, project, found))
             return
         session = self._session(SessionKey(site, project))
-        session.warm = True
+        session.warm, session.troubled_at = True, -inf  # whoever asks has mended what was wrong
         self._advance(session)
 
     def retire(self, site: str, project: int | str, why: str) -> None:
