@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,9 @@ import pytest
 from callsheet import telemetry
 from callsheet.executors.local import LocalExecutor
 from tests.agent.stage import SITE, Stage, setup
+
+Opened = Callable[..., Stage]
+"""Makes a stage whose executor has the given options."""
 
 
 @pytest.fixture
@@ -23,3 +26,18 @@ def recorder() -> Iterator[telemetry.Recorder]:
     """All signals of the test."""
     with telemetry.recording() as recorder:
         yield recorder
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    """Makes a stage whose executor has those options."""
+    executors: list[LocalExecutor] = []
+
+    def make(**options: object) -> Stage:
+        executor = LocalExecutor({SITE: setup()}, tmp_path / "state", **options)  # type: ignore[arg-type] # as the test says
+        executors.append(executor)
+        return Stage(tmp_path / "plugins", executor)
+
+    yield make
+    for executor in executors:
+        executor.close(0)

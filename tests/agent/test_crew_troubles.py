@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,27 +13,12 @@ from callsheet.executors import seat
 from callsheet.executors.local import LocalExecutor
 from callsheet.model import Manifest, Report, Run, Verdict
 from callsheet.telemetry import Recorder
+from tests.agent.conftest import Opened
 from tests.agent.stage import SITE, Stage, key, legacy, setup
 
-Opened = Callable[..., Stage]
 PATIENCE = 5.0
 """Seconds in which any plugin is loaded, also on a machine that has much else to do."""
 DEADLY = legacy("import os; os._exit(7)")
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
-    """Makes a stage whose executor has those options."""
-    executors: list[LocalExecutor] = []
-
-    def make(**options: object) -> Stage:
-        executor = LocalExecutor({SITE: setup()}, tmp_path / "state", **options)  # type: ignore[arg-type] # as the test says
-        executors.append(executor)
-        return Stage(tmp_path / "plugins", executor)
-
-    yield make
-    for executor in executors:
-        executor.close(0)
 
 
 def wait_free(stage: Stage, *names: str) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from callsheet.executors.local import LocalExecutor
 from callsheet.model import Manifest, Report, Verdict
 from callsheet.telemetry import Recorder
-from tests.agent.stage import SITE, Stage, key, legacy, setup
-
-Opened = Callable[..., Stage]
+from tests.agent.conftest import Opened
+from tests.agent.stage import key, legacy
 
 STATE = """
 import os, sys
@@ -23,21 +20,6 @@ def callback(sg, logger, event, args):
     shared_state.seen.append("{name}")
     raise ValueError("%d %s" % (os.getpid(), ",".join(shared_state.seen)))
 """
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
-    """Makes a stage whose executor has those options."""
-    executors: list[LocalExecutor] = []
-
-    def make(**options: object) -> Stage:
-        executor = LocalExecutor({SITE: setup()}, tmp_path / "state", **options)  # type: ignore[arg-type] # as the test says
-        executors.append(executor)
-        return Stage(tmp_path / "plugins", executor)
-
-    yield make
-    for executor in executors:
-        executor.close(0)
 
 
 def texts(*reports: Report) -> list[str]:
