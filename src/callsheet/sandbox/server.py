@@ -29,7 +29,8 @@ class SandboxServer(ThreadingHTTPServer):
     """Serves one site. ``port`` 0: any free one, in ``server_address`` from then on."""
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
+    """Plugins with many slots connect all at once, and whoever finds no place here tries again a second later."""
     allow_reuse_address = True
 
     def __init__(self, address: tuple[str, int], site: Site, faults: Faults, controls: control.Controls) -> None:
