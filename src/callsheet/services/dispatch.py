@@ -50,7 +50,7 @@ class Dispatch(Service):
         owner: str,
         *,
         settled: Callable[[], None] = lambda: None,
-        run_length: int = 500,
+        run_length: int = 2000,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,

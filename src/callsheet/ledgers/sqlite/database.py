@@ -121,7 +121,7 @@ class Database:
             check_same_thread=False,  # the writer has its lock, and a reader is with one thread at a time
             cached_statements=256,
         )
-        connection.execute("PRAGMA cache_size = -16384")  # KiB
+        connection.execute("PRAGMA cache_size = -12288")  # KiB
         connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes; a burst must not leave a huge log behind
         return connection
 
