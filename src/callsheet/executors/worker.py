@@ -180,7 +180,6 @@ class Worker:
     def gone(self, code: int) -> Loss:
         """Settle its affairs after it ended with ``code``."""
         how = in_words(code)
-        self._lines.close()
         heads, loading = self._handed.heads(), self.guests.loading
         killed = self._killed
         if killed is None or (killed.kind == loss.CLOSED and code != -signal.SIGKILL):  # or it was only slow in ending
