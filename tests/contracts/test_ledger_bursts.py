@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from callsheet.desk import Verb
 from callsheet.model import Outcome, State
-from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, open_desk
+from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids
 
 LANE = "settle:react:Task:14"
 QUIET = 2.0
-
-
-@pytest.fixture(params=ADAPTERS)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    with open_desk(request.param, tmp_path) as one:
-        yield one
 
 
 def add(desk: Desk, *numbers: int) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from callsheet.desk import DeliveryQuery, Hold, Operation, Verb
 from callsheet.errors import StateError
 from callsheet.model import GLOBAL, CallbackKey, Event, Failure, NewDelivery, Outcome, PluginKey, State
 from callsheet.places import Intake, Replay
-from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, open_desk
+from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
 from tests.support.events import SITE
 
 DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
@@ -26,12 +24,6 @@ DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
     State.WAITING,
     State.RUNNING,
 )
-
-
-@pytest.fixture(params=ADAPTERS)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    with open_desk(request.param, tmp_path) as one:
-        yield one
 
 
 def listed(desk: Desk, **query: Any) -> list[int]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from callsheet.desk import DeliveryQuery, Verb
 from callsheet.model import PluginKey, Run, State
 from callsheet.places import Gap, Intake
-from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, event_ids, file, in_state, open_desk
+from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file, in_state
 from tests.support.events import SITE
 
 DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
@@ -23,12 +22,6 @@ DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
     State.WAITING,
     State.RUNNING,
 )
-
-
-@pytest.fixture(params=ADAPTERS)
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    with open_desk(request.param, tmp_path) as one:
-        yield one
 
 
 # -- record
