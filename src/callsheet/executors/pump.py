@@ -51,8 +51,10 @@ class Pump(threading.Thread):
         self._kill_at = inf
 
     def ring(self) -> None:
-        """Have the thread look at the crew now. Called under the lock."""
+        """Have the thread look at the crew now. Called under the lock. Without effect once the thread has ended."""
         self._look_at = 0.0
+        if self._button < 0:  # whatever has that number by now is somebody else's, the ledger's for one
+            return
         with contextlib.suppress(BlockingIOError):  # rung already, many times
             os.write(self._button, b"!")
 
@@ -189,5 +191,7 @@ class Pump(threading.Thread):
             worker.printed(b"")
             worker.process.close_output()
         self._selector.close()
-        os.close(self._bell)
-        os.close(self._button)
+        with self._lock:
+            bell, button, self._bell, self._button = self._bell, self._button, -1, -1
+            os.close(bell)
+            os.close(button)
