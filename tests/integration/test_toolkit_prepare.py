@@ -68,7 +68,7 @@ class House:
         home = str(self.folder / name)
         return {
             "home": home,
-            "environ": environment(os.environ, home=home, bundle_cache=str(self.folder / "bundles-cache"), app_store=False),
+            "environ": environment(os.environ, home=home, downloads=str(self.folder / "bundles-cache"), app_store=False),
         }
 
     def open(self, runtime: Runtime, name: str = "home", code: str = OPEN) -> Any:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class Pick(Hook):
     def execute(self, context, **kwargs):
         return "shot" if context.entity and context.entity["type"] == "Shot" else "project"
 """
+BUNDLE_KINDS = ("app_store", "legacy", "git", "git_branch", "github_release", "manual", "dev")
 MISSING = "name checkouts of tk-core in CALLSHEET_TK_CORES"
 
 
@@ -198,7 +200,17 @@ class Installation:
 
     def change_apps(self, path: Path, apps: Iterable[str]) -> None:
         """Write the environments of a configuration anew."""
-        _write_environments(path / "config" / "env", self.bundles, apps)
+        _write_environments(path / "config" / "env", self._located(apps))
+
+    def install_bundles(self, content: Path, how: str, root: Path) -> None:
+        """Have a configuration's environments, in the folder ``content``, name its bundles in another way: one of BUNDLE_KINDS, put
+        below ``root`` as ``tank setup_project`` does; or "repository", where they can be cloned from.
+        """
+        located = {one: put_bundle(self.bundles / one, how, root) for one in ("tk-shell", *self._apps)}
+        _write_environments(content / "env", located)
+
+    def _located(self, apps: Iterable[str]) -> dict[str, dict[str, str]]:
+        return {one: {"type": "path", "path": str(self.bundles / one)} for one in ("tk-shell", *apps)}
 
     def _config(self, project: int, name: str) -> Path:
         path = self.configs / (name or self.project_name(project))
@@ -214,7 +226,7 @@ class Installation:
         write(config / "core" / "templates.yml", {"keys": {"Shot": {"type": "str"}}, "paths": paths, "strings": {}})
         (config / "core" / "hooks").mkdir(exist_ok=True)
         (config / "core" / "hooks" / "pick_environment.py").write_text(PICK_ENVIRONMENT)
-        _write_environments(config / "env", self.bundles, self._apps)
+        _write_environments(config / "env", self._located(self._apps))
 
     def _metadata(self, path: Path, project: int, pc: str | None, *, script: bool = False) -> None:
         number = self.entity(project, pc, linux_path=str(path)) if pc else 1000 + project
@@ -235,10 +247,46 @@ def write(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=1) + "\n")
 
 
-def _write_environments(folder: Path, bundles: Path, apps: Iterable[str]) -> None:
+def put_bundle(bundle: Path, how: str, root: Path) -> dict[str, str]:
+    """Copy a bundle to where a core looks for one of that kind below a cache's root; returns its location."""
+    name, version, url = bundle.name, "v1.2.3", f"https://git.invalid/pipeline/{bundle.name}.git"
+    if how == "legacy":
+        kind = "engines" if (bundle / "engine.py").exists() else "apps"
+        shutil.copytree(bundle, root / kind / "app_store" / name / version)
+        return {"type": "app_store", "name": name, "version": version}
+    if how == "repository":
+        return {"type": "git", "path": str(_repository(bundle, root)), "version": version}
+    location, below = {
+        "app_store": ({"name": name, "version": version}, f"app_store/{name}/{version}"),
+        "git": ({"path": url, "version": version}, f"git/{name}.git/{version}"),
+        "git_branch": ({"path": url, "branch": "main", "version": "0123456789ab"}, f"gitbranch/{name}.git/0123456"),
+        "github_release": ({"organization": "studio", "repository": name, "version": version}, f"github/studio/{name}/{version}"),
+        "manual": ({"name": name, "version": version}, f"manual/{name}/{version}"),
+        "dev": ({"path": str(bundle)}, ""),
+    }[how]
+    if below:
+        shutil.copytree(bundle, root / below)
+        (root / below / "tk-metadata").mkdir()
+        (root / below / "tk-metadata" / "install_complete").touch()
+    return {"type": how, **location}
+
+
+def _repository(bundle: Path, folder: Path) -> Path:
+    """A bare repository that has the bundle, tagged."""
+    work, path = folder / bundle.name, folder / f"{bundle.name}.git"
+    shutil.copytree(bundle, work)
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.invalid")
+    for words in (("init",), ("add", "."), (*author, "commit", "-m", "Add the bundle"), ("tag", "v1.2.3")):
+        subprocess.run(["git", "-C", str(work), *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(path)], check=True)
+    return path
+
+
+def _write_environments(folder: Path, bundles: Mapping[str, Mapping[str, str]]) -> None:
     folder.mkdir(exist_ok=True)
-    located = {one: {"location": {"type": "path", "path": str(bundles / one)}} for one in ("tk-shell", *apps)}
-    engine = {**located["tk-shell"], "debug_logging": False, "apps": {one: located[one] for one in apps}}
+    located = {one: {"location": dict(location)} for one, location in bundles.items()}
+    shell = located.pop("tk-shell")
+    engine = {**shell, "debug_logging": False, "apps": located}
     for name in ("project", "shot", "asset", "site"):
         write(folder / f"{name}.yml", {"engines": {"tk-shell": engine}, "frameworks": {}})
 

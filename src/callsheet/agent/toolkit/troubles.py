@@ -104,6 +104,13 @@ TROUBLES = (
         ("tank_vendor",),
         "The core brings no libraries for this Python. Name one that it supports, or install them into that Python.",
     ),
+    _Known(
+        "no-bundle",
+        (),
+        ("does not exist on disk",),
+        "Run tank cache_apps for the configuration, or see where its bundles are: in the install folder beside its core, or in a"
+        " bundle cache (SHOTGUN_BUNDLE_CACHE_PATH and ..._FALLBACK_PATHS of the daemon are heeded).",
+    ),
     _Known("no-engine", ("TankMissingEngineError",), (), "Add the engine to the environment that the message names."),
     _Known("engine", ("TankEngineInitError",), (), "Start the engine by hand (./tank in the configuration) to see why."),
     _Known(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from callsheet.executors.runtimes import trouble, watching
 from callsheet.executors.runtimes.files import NOWHERE, SYSTEM, Reader
@@ -22,6 +22,8 @@ class Centralized(NamedTuple):
     python: str | None
     minimum_python: str | None
     watched: tuple[str, ...]
+    use_bundle_cache: bool
+    """Its bundles are in the user's bundle cache; else in the ``install`` folder beside its core."""
 
 
 def read(project: Project, config: str, *, named_in: str, studio: str | None = None) -> Centralized:
@@ -37,7 +39,7 @@ def read(project: Project, config: str, *, named_in: str, studio: str | None = N
         raise reader.error(
             "not-a-configuration", "it has no config/core/roots.yml, so it is none.", f"Mend the path in {named_in}.", file=config
         )
-    _belongs(reader, core_folder, project, config)
+    metadata = _metadata(reader, core_folder, project, config)
     kind, root = _root(reader, config, studio)
     core = os.path.join(root, "install", "core")
     absent = [one for one in _CORE if not os.path.exists(os.path.join(core, one))]
@@ -54,15 +56,18 @@ def read(project: Project, config: str, *, named_in: str, studio: str | None = N
         python,
         None if least is None else str(least),
         watched,
+        bool(metadata.get("use_bundle_cache")),
     )
 
 
-def _belongs(reader: Reader, folder: str, project: Project, config: str) -> None:
+def _metadata(reader: Reader, folder: str, project: Project, config: str) -> dict[str, Any]:
+    """What pipeline_configuration.yml says, once it is sure that this is the project's, and is where it says that it is."""
     for name in ("roots.yml", "shotgun.yml"):
         if os.path.exists(os.path.join(folder, name)):
             reader.yaml(os.path.join(folder, name))
     file = os.path.join(folder, "pipeline_configuration.yml")
-    found = os.path.expandvars(str(reader.yaml(file).get("project_id")))
+    metadata = reader.yaml(file)
+    found = os.path.expandvars(str(metadata.get("project_id")))
     if found != str(project.id):
         raise reader.error(
             "wrong-project", f"it belongs to the project with id {found}, says {file}.", "Mend that, or the path.", file=file
@@ -79,6 +84,7 @@ def _belongs(reader: Reader, folder: str, project: Project, config: str) -> None
             f"Write {config} there: a copied configuration still names the one that it was copied from.",
             file=file,
         )
+    return metadata
 
 
 def _root(reader: Reader, config: str, studio: str | None) -> tuple[Kind, str]:

@@ -83,7 +83,7 @@ class RuntimeFinder:
         found, known = self._ask(site, project)
         runtime = resolve(found, known, self._settings, worker_python=setup.python or sys.executable)
         home = self._home(site, found)
-        environ = self._environ(setup, home)
+        environ = self._environ(setup, runtime, home)
         if runtime.kind == "distributed":
             runtime = self._preparer(setup).prepare(runtime, home=home, environ=environ)
             runtime = replace(runtime, watched=of_source(runtime.descriptor or {}))
@@ -109,7 +109,7 @@ class RuntimeFinder:
         if made.runtime.kind == "distributed":
             setup = self._setups[site]
             home = self._home(site, opening.project, "look")
-            now = self._preparer(setup).descriptor(made.runtime, home=home, environ=self._environ(setup, home))
+            now = self._preparer(setup).descriptor(made.runtime, home=home, environ=self._environ(setup, made.runtime, home))
             if now != made.runtime.descriptor:
                 return f"the descriptor of {opening.configuration}"
         return None
@@ -138,11 +138,12 @@ class RuntimeFinder:
         home.mkdir(parents=True, exist_ok=True)
         return str(home)
 
-    def _environ(self, setup: WorkerSetup, home: str) -> Mapping[str, str]:
+    def _environ(self, setup: WorkerSetup, runtime: Runtime, home: str) -> Mapping[str, str]:
         return environment(
             {**os.environ, **setup.environ},
             home=home,
-            bundle_cache=os.environ.get("SHOTGUN_BUNDLE_CACHE_PATH") or str(self._state / "bundles"),
+            downloads=str(self._state / "bundles") if runtime.kind == "distributed" else None,
+            use_bundle_cache=runtime.use_bundle_cache,
             byte_code=str(self._state / "bytecode"),
             app_store=self._settings.app_store,
         )

@@ -44,6 +44,7 @@ def resolve(project: Project, known: Sequence[SiteConfiguration], settings: Tool
         python_pinned=pin.python is not None,
         configuration=choice.configuration,
         watched=found.watched,
+        use_bundle_cache=found.use_bundle_cache,
     )
 
 

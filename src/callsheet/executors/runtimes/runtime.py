@@ -43,6 +43,8 @@ class Runtime:
     """What it was prepared from."""
     watched: tuple[str, ...] = ()
     """Files and folders whose change makes another session necessary."""
+    use_bundle_cache: bool = False
+    """A centralized one whose bundles are in the user's bundle cache."""
 
     @property
     def key(self) -> str:

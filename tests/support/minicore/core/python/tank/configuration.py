@@ -10,6 +10,7 @@ from .errors import (
     TankInvalidInterpreterLocationError,
     TankNotPipelineConfigurationError,
 )
+from .descriptors import Roots, path_of
 from .hook import execute
 from .util import is_older, load_yaml, version_of
 
@@ -79,10 +80,15 @@ class PipelineConfiguration(object):
         self._told = load_yaml(os.path.join(path, "config", "core", "pipeline_configuration.yml"))
         described = self._told.get("source_descriptor") or {"type": "path", "path": path}
         self._descriptor = Descriptor(described, path)
+        install = os.path.join(core_root_of(path), "install")
+        self.roots = Roots(install, self._told.get("use_bundle_cache"), self._told.get("bundle_cache_fallback_roots") or [])
         self.run_hook("pipeline_configuration_init", self)
 
     def get_path(self):
         return self._path
+
+    def bundle_path(self, kind, location):
+        return path_of(kind, location, self.roots, self._path)
 
     def get_name(self):
         return self._told.get("pc_name")

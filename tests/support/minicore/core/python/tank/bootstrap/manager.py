@@ -8,9 +8,12 @@ import sys
 
 from .. import users
 from ..configuration import Descriptor, PipelineConfiguration, get_core_python_path_for_config
+from ..descriptors import Roots, TankDescriptorError, download, path_of
+from ..log import LogManager
 from ..util import load_yaml
 from .errors import TankBootstrapError
 
+_log = LogManager.get_logger("bootstrap")
 _FIELDS = ["code", "project", "plugin_ids", "linux_path", "descriptor"]
 
 
@@ -36,7 +39,7 @@ class ToolkitManager(object):
 
     def prepare_engine(self, engine_name, entity):
         path, descriptor = self._bring(entity)
-        PipelineConfiguration(path)
+        self._download(PipelineConfiguration(path), engine_name)
         return path, descriptor
 
     def bootstrap_engine(self, engine_name, entity=None):
@@ -60,6 +63,19 @@ class ToolkitManager(object):
         if found and found["linux_path"]:
             return descriptor.get_path(), descriptor
         return self._install(descriptor, found, entity), descriptor
+
+    def _download(self, configuration, engine_name):
+        """All bundles of the engine, in whatever environment; one that can't be had is left out."""
+        folder = os.path.join(configuration.get_path(), "config", "env")
+        for file in sorted(os.listdir(folder)):
+            engine = load_yaml(os.path.join(folder, file))["engines"].get(engine_name)
+            wanted = [("engines", engine)] + [("apps", one) for one in engine["apps"].values()] if engine else []
+            for kind, one in wanted:
+                if configuration.bundle_path(kind, one["location"]) is None:
+                    try:
+                        download(one["location"], configuration.roots)
+                    except TankDescriptorError:
+                        _log.exception("a bundle is left out")
 
     def _find(self, entity):
         sg = self._user.create_sg_connection()
@@ -87,9 +103,13 @@ class ToolkitManager(object):
             described = dict(
                 [part.split("=", 1) for part in described.split("?", 1)[1].split("&")], type=described.split("?")[0].split(":")[-1]
             )
-        if not os.path.isdir(described["path"]):
-            raise TankBootstrapError("Configuration could not be installed: nothing is in %s" % described["path"])
-        return Descriptor(described, described["path"])
+        roots = Roots("", True, _fallbacks())
+        if path_of("configs", described, roots, "") is None:
+            try:
+                download(described, roots)
+            except TankDescriptorError as error:
+                raise TankBootstrapError("Configuration could not be installed: %s" % error)
+        return Descriptor(described, path_of("configs", described, roots, ""))
 
     def _install(self, descriptor, found, entity):
         home = os.environ.get("SHOTGUN_HOME") or os.path.expanduser("~/.shotgun")
@@ -99,7 +119,11 @@ class ToolkitManager(object):
             os.makedirs(folder)
         os.mkdir(fresh)  # two who prepare the same one in the same home get in each other's way
         shutil.copytree(descriptor.get_path(), os.path.join(fresh, "config"))
-        core = load_yaml(os.path.join(fresh, "config", "core", "core_api.yml"))["location"]["path"]
+        fallbacks = _fallbacks()
+        location = load_yaml(os.path.join(fresh, "config", "core", "core_api.yml"))["location"]
+        core = path_of("cores", location, Roots("", True, fallbacks), path)
+        if core is None:
+            raise TankBootstrapError("Configuration could not be installed: its core %s is in no bundle cache" % (location,))
         shutil.copytree(core, os.path.join(fresh, "install", "core"))
         told = {
             "pc_id": found["id"] if found else None,
@@ -108,6 +132,7 @@ class ToolkitManager(object):
             "project_name": self._project,
             "plugin_id": self.plugin_id,
             "use_bundle_cache": True,
+            "bundle_cache_fallback_roots": fallbacks,
             "source_descriptor": descriptor.get_dict(),
         }
         _write(os.path.join(fresh, "config", "core", "pipeline_configuration.yml"), told)
@@ -116,6 +141,10 @@ class ToolkitManager(object):
             shutil.rmtree(path)
         os.rename(fresh, path)
         return path
+
+
+def _fallbacks():
+    return [one for one in os.environ.get("SHOTGUN_BUNDLE_CACHE_FALLBACK_PATHS", "").split(os.pathsep) if one]
 
 
 def _write(path, data):

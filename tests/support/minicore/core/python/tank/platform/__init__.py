@@ -23,10 +23,10 @@ class TankMissingEngineError(TankError):
 class Bundle(object):
     """What engines and apps share."""
 
-    def __init__(self, name, settings):
+    def __init__(self, name, settings, folder):
         self.name = name
         self.settings = settings
-        self.disk_location = settings["location"]["path"]
+        self.disk_location = folder
 
     def init_app(self):
         pass
@@ -38,8 +38,8 @@ class Bundle(object):
 class Application(Bundle):
     """An app."""
 
-    def __init__(self, engine, name, settings):
-        Bundle.__init__(self, name, settings)
+    def __init__(self, engine, name, settings, folder):
+        Bundle.__init__(self, name, settings, folder)
         self.engine = engine
         self.sgtk = engine.sgtk
         self.context = engine.context
@@ -48,8 +48,8 @@ class Application(Bundle):
 class Engine(Bundle):
     """An engine."""
 
-    def __init__(self, tk, context, name, settings):
-        Bundle.__init__(self, name, settings)
+    def __init__(self, tk, context, name, settings, folder):
+        Bundle.__init__(self, name, settings, folder)
         self.sgtk = self.tank = tk
         self.context = context
         self.apps = {}
@@ -75,8 +75,12 @@ class Engine(Bundle):
 
     def start_apps(self):
         for name, settings in self.settings.get("apps", {}).items():
+            folder = self.sgtk.pipeline_configuration.bundle_path("apps", settings["location"])
+            if folder is None:
+                _log.error("%s is left out: %s is not there on disk", name, settings["location"])
+                continue
             try:
-                app = _class(settings, "app.py", Application)(self, name, settings)
+                app = _class(folder, "app.py", Application)(self, name, settings, folder)
                 app.init_app()
             except Exception:
                 _log.exception("%s did not come up, and is left out", name)
@@ -104,7 +108,10 @@ def start_engine(engine_name, tk, context):
     if engine_name not in engines:
         raise TankMissingEngineError("%s has no %s among its engines" % (path, engine_name))
     settings = engines[engine_name]
-    engine = _class(settings, "engine.py", Engine)(tk, context, engine_name, settings)
+    folder = configuration.bundle_path("engines", settings["location"])
+    if folder is None:
+        raise TankEngineInitError("Cannot start it: %s does not exist on disk" % (settings["location"],))
+    engine = _class(folder, "engine.py", Engine)(tk, context, engine_name, settings, folder)
     try:
         engine.init_engine()
     except Exception as error:
@@ -114,10 +121,9 @@ def start_engine(engine_name, tk, context):
     return engine
 
 
-def _class(settings, file, base):
-    path = os.path.join(settings["location"]["path"], file)
-    if not os.path.exists(path):
-        raise TankError("%s, which the environment names, is not there" % path)
+def _class(folder, file, base):
     return next(
-        one for one in vars(load_module(path)).values() if isinstance(one, type) and issubclass(one, base) and one is not base
+        one
+        for one in vars(load_module(os.path.join(folder, file))).values()
+        if isinstance(one, type) and issubclass(one, base) and one is not base
     )
