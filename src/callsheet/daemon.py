@@ -29,7 +29,8 @@ from callsheet.services.intake import IntakeService
 from callsheet.services.outage import Outage
 from callsheet.services.replay import ReplayService
 from callsheet.services.roster import Roster
-from callsheet.services.upkeep import Upkeep
+from callsheet.services.service import Service
+from callsheet.services.upkeep import HeartbeatService, MaintenanceService
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.read_ahead import ReadAhead
 from callsheet.version import __version__
@@ -40,6 +41,9 @@ LEDGER = "ledger.db"
 
 STEP_ENDS = 5.0
 """Seconds within which a step of a service ends that waits for nothing but the disk."""
+
+SETTLING_ENDS = 20.0
+"""Seconds within which the last outcomes are settled, though another process may have the ledger for up to 15."""
 
 RUNS_AHEAD = 16
 """Runs that wait in a worker behind those it executes: where each is one delivery of a lane of its own, the worker need not wait
@@ -118,33 +122,38 @@ class Daemon:
         dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room([*intakes, *replays]))
         intakes += [self._intake(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
         replays += [_replay(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
-        heartbeat = Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source))
-        upkeep = Upkeep(
+        heartbeat = HeartbeatService(
             ledger,
-            heartbeat,
+            Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source)),
             lambda: [intake.health() for intake in intakes],
             crew=executor.workers,
             asked=lambda one: _carry_out(executor, one),
-            history=self._settings.history,
             pid_file=self._settings.pid_file,
             stop=self.stop,
         )
-        services = [roster, dispatch, *intakes, *replays, upkeep]
-        for service in services:
+        feeding = [roster, *intakes, *replays, MaintenanceService(ledger, history=self._settings.history)]
+        for service in (*feeding, dispatch, heartbeat):
             service.start()
         try:
             self._wait(dispatch, intakes, replays)
         finally:
             telemetry.emit("daemon.stopping", reason=self._reason)
-            for service in services:
-                service.stop()
-            executor.wake()
-            dispatch.join(STEP_ENDS)
-            executor.close(self._settings.grace)
-            dispatch.finish()
-            for service in (roster, upkeep):
-                service.join(STEP_ENDS)
-            upkeep.farewell()
+            self._end(feeding, dispatch, executor, heartbeat)
+
+    def _end(self, feeding: Sequence[Service], dispatch: Dispatch, executor: LocalExecutor, heartbeat: HeartbeatService) -> None:
+        """Take on nothing more; let what runs finish, and settle each as it does; beat until that is over."""
+        for service in feeding:
+            service.stop()
+        dispatch.claim_no_more()
+        executor.close(self._settings.grace)
+        dispatch.stop()
+        if not dispatch.join(SETTLING_ENDS):
+            error = "The ledger did not take the last outcomes in time; these deliveries are run again at the next start."
+            telemetry.emit("service.failed", service=dispatch.name, error=error, retry_in=0.0, defect=False)
+        heartbeat.stop()
+        heartbeat.join(STEP_ENDS)
+        for service in feeding:
+            service.join(0.0)  # one that hangs at a site or a share has nothing to lose
 
     def _wait(self, dispatch: Dispatch, intakes: list[IntakeService], replays: list[ReplayService]) -> None:
         if not self._drain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from callsheet.model import State
 from tests.support.running import RunningDaemon, alive
@@ -54,6 +55,57 @@ def test_sigterm_lets_the_running_callback_finish_and_leaves_the_rest_to_the_nex
     # And the next daemon delivers the rest, once
     studio.drain()
     assert studio.trace.events("plugin") == list(events)
+
+
+def test_what_finishes_while_others_are_waited_for_is_settled_at_once(studio: Studio) -> None:
+    # Given two callbacks that run, in workers of their own
+    studio.configure({"grace": 60})
+    studio.write("short", noting("note('begun', event)\nwait_for('short')"))
+    studio.write("long", noting("note('begun', event)\nwait_for('long')"))
+    event = studio.sandbox.add_event("Shotgun_Task_Change")
+    with studio.start("--from", str(event)) as daemon:
+        daemon.until(lambda: len(studio.trace.calls(word="begun")) == 2)
+        daemon.terminate()
+        daemon.until(lambda: daemon.said("Stopping: SIGTERM."))
+
+        # When one of them ends within the time of grace
+        studio.trace.raise_flag("short")
+
+        # Then that is in the ledger, the daemon is seen to live, and nothing new begins
+        daemon.until(lambda: studio.states().get("done") == 1)
+        stopping_at = time.time()
+        studio.sandbox.add_event("Shotgun_Task_Change")
+        daemon.until(lambda: beat_at(studio) > stopping_at)
+        daemon.kill()
+        assert len(studio.trace.calls(word="begun")) == 2
+
+    # And it is not called again, though the daemon was killed
+    studio.trace.raise_flag("long")
+    studio.drain()
+    assert studio.trace.events("short", word="begun").count(event) == 1
+    assert studio.trace.events("long", word="begun").count(event) == 2
+
+
+def beat_at(studio: Studio) -> float:
+    """When the daemon last said that it lives, and runs."""
+    with studio.ledger() as ledger:
+        heartbeat = ledger.overview().heartbeat
+    return heartbeat.at if heartbeat is not None and heartbeat.stopped_at is None else 0.0
+
+
+def test_the_daemon_beats_while_it_waits_for_a_callback_after_its_pid_file_was_removed(studio: Studio) -> None:
+    studio.conf()
+    studio.write("plugin", SLOW_AT_FIRST)
+    with studio.start() as daemon:
+        daemon.until(lambda: daemon.said("Last event id"))
+        studio.sandbox.add_event("Shotgun_Task_Change")
+        in_a_callback(studio, daemon)
+        (studio.folder / "daemon.pid").unlink()
+        daemon.until(lambda: daemon.said("was removed"))
+        stopping_at = time.time()
+        daemon.until(lambda: beat_at(studio) > stopping_at)
+        studio.trace.raise_flag("go")
+        assert daemon.wait(timeout=5) == 0
 
 
 def test_a_second_sigterm_changes_nothing(studio: Studio) -> None:

@@ -1,1 +1,1 @@
-"""The loops of a daemon, each with one step(): intake, dispatch, replay, upkeep."""
+"""The loops of a daemon, each with one step(): intake, dispatch, replay, heartbeat, maintenance."""

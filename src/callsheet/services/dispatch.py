@@ -73,6 +73,7 @@ class Dispatch(Service):
         self._pending_since: float | None = None
         self._look_at = 0.0
         self._asked = True
+        self._claiming = True
         self._exhausted = False
         self._recall_at = 0.0
         self._recalled: set[int] = set()
@@ -85,6 +86,16 @@ class Dispatch(Service):
         super().wake()
         self._executor.wake()
 
+    def claim_no_more(self) -> None:
+        """Hand out no further runs; what comes of those that are handed out is settled as ever, until ``stop``."""
+        self._claiming = False
+        self._executor.wake()
+
+    def stop(self) -> None:
+        """Begin no further step; what the executor has said by now is settled yet."""
+        super().stop()
+        self._executor.wake()
+
     @property
     def idle(self) -> bool:
         """Nothing is running, and at the last look nothing was due, now or later, for any plugin that can run."""
@@ -95,14 +106,14 @@ class Dispatch(Service):
         self._collect(self._patience())
         if self._due_to_settle():
             self._settle()
-        if self._running and not self.stopping and self._steady() >= self._recall_at:
+        if self._claiming and self._running and self._steady() >= self._recall_at:
             self._recall()
-        if not self.stopping and (self._asked or self._steady() >= self._look_at):
+        if self._claiming and (self._asked or self._steady() >= self._look_at):
             self._claim()
         return 0.0
 
     def finish(self) -> None:
-        """Settle all that the executor still has to say; to be called once it is closed and the loop has ended."""
+        """Settle all that the executor still has to say, which is closed by now."""
         self._collect(0.0)
         self._settle()
 
@@ -120,6 +131,8 @@ class Dispatch(Service):
     def _patience(self) -> float:
         if self._pending_since is not None:
             return max(0.0, self._pending_since + GROUP - self._steady())
+        if not self._claiming:
+            return LOOK_EVERY
         return 0.0 if self._asked else max(0.0, self._look_at - self._steady())
 
     def _take(self, message: Message) -> None:

@@ -13,7 +13,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 
 class Service:
-    """Calls ``step`` again and again, waiting as long as it says. An error in a step is told and the loop goes on."""
+    """Calls ``step`` again and again, waiting as long as it says, and ``finish`` at the end. Errors are told; the loop goes on."""
 
     name = "service"
 
@@ -21,10 +21,14 @@ class Service:
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._abandoned = False
 
     def step(self) -> float:
         """Do what is due now; returns the seconds until there may be more."""
         raise NotImplementedError
+
+    def finish(self) -> None:
+        """Do what is left to do once the loop has ended; called in its thread, so never beside a step."""
 
     def start(self) -> None:
         """Run the loop in a thread of its own."""
@@ -41,11 +45,15 @@ class Service:
         self._woken.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the loop to end; False if it is still in a step (a site that says nothing can hold one up)."""
+        """Wait for the loop to end; False if it is still in a step (a site that says nothing can hold one up).
+
+        Whatever goes wrong in such a step from then on is not told: what it works on is being closed.
+        """
         if self._thread is None:
             return True
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self._abandoned = self._thread.is_alive()
+        return not self._abandoned
 
     @property
     def stopping(self) -> bool:
@@ -60,10 +68,19 @@ class Service:
                 delay = self.step()
                 pause = FIRST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever it is, a daemon tells it and goes on: all state is in the ledger
-                # What we raise on purpose names its cure, and would only be buried by a traceback.
-                known = isinstance(error, CallsheetError)
-                told = str(error) if known else traceback.format_exc()
-                telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause, defect=not known)
+                self._step_failed(error, pause)
                 delay, pause = pause, min(pause * 2, LONGEST_PAUSE)
             if delay > 0:
                 self._woken.wait(delay)
+        try:
+            self.finish()
+        except Exception as error:  # noqa: BLE001 - as above; the other services end all the same
+            self._step_failed(error, 0.0)
+
+    def _step_failed(self, error: Exception, pause: float) -> None:
+        if self._abandoned:
+            return
+        # What we raise on purpose names its cure, and would only be buried by a traceback.
+        known = isinstance(error, CallsheetError)
+        told = str(error) if known else "".join(traceback.format_exception(error))
+        telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause, defect=not known)
