@@ -1,0 +1,149 @@
+"""What all services share, and those that look after the daemon itself: heartbeat and maintenance."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from callsheet.desk import DeliveryQuery, Heartbeat
+from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.ports import Page
+from callsheet.services import upkeep
+from callsheet.services.service import Service
+from callsheet.services.upkeep import HeartbeatService, MaintenanceService
+from callsheet.telemetry import recording
+from tests.contracts.ledger import ADAPTERS, Desk, delivery
+from tests.support.intake_desk import Desk as IntakeDesk
+from tests.support.memory_log import MemoryLog
+from tests.support.waiting import until
+
+DAY = 86400.0
+BEAT = Heartbeat(1, 1.0, 1.0, "", "")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        yield ledger
+
+
+def end(*services: Service) -> None:
+    for service in services:
+        service.stop()
+    assert all(service.join(30) for service in services)
+
+
+class SlowPrune(SqliteLedger):
+    """Prunes until it is told to end, as a ledger with a year's deliveries does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.pruning, self.enough = threading.Event(), threading.Event()
+
+    def prune(self, before: float) -> tuple[int, int]:
+        self.pruning.set()
+        assert self.enough.wait(30)
+        return super().prune(before)
+
+
+def test_the_daemon_beats_while_it_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "BEAT_EVERY", 0.02)
+    with closing(SlowPrune(tmp_path / "ledger.db")) as ledger:
+        maintenance = MaintenanceService(ledger, history=DAY)
+        maintenance.start()
+        assert ledger.pruning.wait(30)
+        clock = map(float, itertools.count())
+        heartbeat = HeartbeatService(ledger, BEAT, list, pid_file=None, stop=lambda _: None, clock=lambda: next(clock))
+        heartbeat.start()
+        until(lambda: (beat := ledger.overview().heartbeat) is not None and beat.at > 3)
+        ledger.enough.set()
+        end(maintenance, heartbeat)
+
+
+def test_the_last_beat_says_that_the_daemon_ended_in_order(ledger: SqliteLedger) -> None:
+    heartbeat = HeartbeatService(ledger, BEAT, list, pid_file=None, stop=lambda _: None, clock=lambda: 7.0)
+    heartbeat.start()
+    end(heartbeat)
+    written = ledger.overview().heartbeat
+    assert written is not None
+    assert (written.at, written.stopped_at) == (7.0, 7.0)
+
+
+def test_what_is_older_than_the_history_is_forgotten_now_and_then(ledger: SqliteLedger, tmp_path: Path) -> None:
+    # Given a delivery that ended two days ago, and one that ended an hour ago
+    desk = Desk(ledger, tmp_path, ADAPTERS["sqlite"])
+    now = 10 * DAY
+    for number, ended in ((1, now - 2 * DAY), (2, now - 3600)):
+        desk.now = ended
+        desk.record(delivery(number))
+        desk.settle_done(desk.claim_one())
+
+    # When a day is kept
+    pause = MaintenanceService(ledger, history=DAY, clock=lambda: now).step()
+
+    # Then the first is gone, and the next look is minutes away: it walks through the ledger
+    assert [one.event_id for one in ledger.deliveries(DeliveryQuery())] == [2]
+    assert 60 <= pause <= 3600
+
+
+class SilentLog(MemoryLog):
+    """Answers once the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__([1, 2])
+        self.hanging, self.answer = threading.Event(), threading.Event()
+
+    def read(self, *args: object, **options: object) -> Page:
+        self.hanging.set()
+        assert self.answer.wait(30)
+        return super().read(*args, **options)  # type: ignore[arg-type] # passed on as it came
+
+
+def test_a_site_that_answers_after_the_ledger_was_closed_changes_and_says_nothing(tmp_path: Path) -> None:
+    # Given a reading that waits for a site when the daemon ends
+    log = SilentLog()
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    desk = IntakeDesk(ledger, log=log)
+    desk.enrol("plugin")
+    desk.stand(0)
+    desk.time = 1.0
+    with recording("service.failed") as recorder:
+        desk.intake.start()
+        assert log.hanging.wait(30)
+        desk.intake.stop()
+        assert not desk.intake.join(0.0)
+        ledger.close()
+
+        # When the site answers after all
+        log.answer.set()
+        assert desk.intake.join(30)
+
+    # Then nobody hears of it, and the events are read again at the next start
+    assert recorder.signals == []
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as again:
+        assert again.site("studio").cursor == 0
+
+
+class Failing(Service):
+    """Fails at its end."""
+
+    name = "failing"
+
+    def step(self) -> float:
+        return 60.0
+
+    def finish(self) -> None:
+        raise ValueError("at the end")
+
+
+def test_what_goes_wrong_at_the_end_of_a_service_is_told() -> None:
+    with recording("service.failed") as recorder:
+        service = Failing()
+        service.start()
+        end(service)
+    assert "at the end" in recorder.signals[0].facts["error"]
