@@ -40,6 +40,7 @@ def _setup(settings: Settings, site: SiteSettings) -> WorkerSetup:
         timeout=site.timeout,
         level=settings.log.level,
         argv0=str(Path(sys.argv[0]).resolve()),
+        helpers=tuple(dict.fromkeys(str(path.parent) for path in (settings.source, settings.source.resolve()))),
         config=legacy_sections(settings, site.name),
         python=settings.python,
         hosted=frozenset(name for name, plugin in settings.plugins.items() if plugin.toolkit),

@@ -376,6 +376,32 @@ def test_argv_path_and_shotgun_api3_are_as_under_the_daemon(staging: Staging, tm
     )
 
 
+def test_helpers_beside_the_conf_are_found_and_shadow_nothing(staging: Staging, tmp_path: Path) -> None:
+    # Given modules beside the conf, one of which is named as one of Python's own, and one as a neighbour of the plugin
+    helpers = tmp_path / "conf"
+    (helpers / "studio").mkdir(parents=True)
+    (helpers / "studio" / "__init__.py").write_text("WORD = 'of a package'\n")
+    for name in ("words", "neighbour", "queue", "shotgun_api3"):
+        (helpers / f"{name}.py").write_text("WORD = 'beside the conf'\n")
+    stage = staging(helpers=(str(helpers),))
+    stage.write("neighbour", "WORD = 'beside the plugin'")
+    stage.write("own", "WORD = 'beside the plugin'")
+    # Then they are found as under shotgunEvents, whose folder came before any of the plugin's
+    checked(
+        stage,
+        """
+        import neighbour, own, queue, shotgun_api3, studio, words
+
+        assert (words.WORD, studio.WORD) == ("beside the conf", "of a package")
+        assert (neighbour.WORD, own.WORD) == ("beside the conf", "beside the plugin")
+        assert queue.Queue and shotgun_api3.Shotgun
+
+        def registerCallbacks(reg): reg.registerCallback("n", "the-key", callback)
+        def callback(sg, logger, event, args): pass
+        """,
+    )
+
+
 def test_a_python_2_plugin_is_told_what_it_is(staging: Staging) -> None:
     stage = staging()
 

@@ -190,6 +190,25 @@ def test_helper_modules_beside_a_plugin_are_read_anew_with_it(site: Sandbox, tmp
     assert [one["word"] for one in install.traced(plugin="b")] == ["b old", "b old"]
 
 
+def test_helper_modules_beside_the_conf_and_beside_its_target_are_found(site: Sandbox, tmp_path: Path) -> None:
+    # Given a conf that is a link, as from /etc to where shotgunEvents lies, with a helper at either end
+    install = Install(tmp_path, site)
+    (tmp_path / "etc").mkdir()
+    link = tmp_path / "etc" / "shotgunEventDaemon.conf"
+    link.symlink_to(install.conf)
+    (tmp_path / "words_here.py").write_text("WORD = 'there'\n")
+    (link.parent / "words_there.py").write_text("WORD = 'here'\n")
+    body = "import words_here, words_there\ndef seen(sg, logger, event, args): note(word=words_here.WORD + words_there.WORD)"
+    install.plugin("a", install.registering(body))
+    install.place()
+    site.add_event("Shotgun_Task_Change")
+    # When
+    install.conf = link
+    assert install.drain(Daemon.CALLSHEET).code == 0
+    # Then
+    assert [one["word"] for one in install.traced()] == ["therehere"]
+
+
 def test_names_that_can_be_no_plugin_stop_nothing(site: Sandbox, tmp_path: Path) -> None:
     # Given a dangling link, a folder and a pipe, named as plugins are
     install = Install(tmp_path, site)

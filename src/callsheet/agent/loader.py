@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
+from typing import Iterable
 
 
 def module_name(path: str) -> str:
@@ -14,15 +15,18 @@ def module_name(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def prepare(argv0: str) -> None:
-    """Make ``sys.argv`` and the head of ``sys.path`` what plugins expect.
+def prepare(argv0: str, helpers: Iterable[str] = ()) -> None:
+    """Make ``sys.argv`` and ``sys.path`` what plugins expect.
 
-    ``sys.argv[0]`` is the daemon's script, and its folder is searched first, but for the agent's own archive.
+    ``sys.argv[0]`` is the daemon's script, and its folder is searched first, but for the agent's own archive. Studios kept helper
+    modules in that folder under shotgunEvents, beside the conf: ``helpers`` are searched last, so that they shadow nothing, but
+    before the plugin's own folder, which shotgunEvents did not search at all.
     """
     sys.argv[:] = [argv0]
     beside = os.path.dirname(os.path.abspath(argv0)) if argv0 else ""
     if beside and beside not in sys.path:
         sys.path.insert(1, beside)
+    sys.path.extend(folder for folder in helpers if folder not in sys.path)
 
 
 def find_beside(path: str) -> None:

@@ -6,9 +6,10 @@ the message. Times are seconds since the epoch, durations are seconds; what cros
 The daemon says::
 
     {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
-     "use_session_uuid": bool, "argv0": str, "level": int, "cascade": int, "config": {section: {option: value}},
-     "toolkit": description|null}
-        Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script.
+     "use_session_uuid": bool, "argv0": str, "helpers": [folder, ...], "level": int, "cascade": int,
+     "config": {section: {option: value}}, "toolkit": description|null}
+        Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script; "helpers"
+        where modules are found that plugins import, behind all others.
         "cascade": how deep in a chain of writes that it had a part in an event may be that a callback of ``on`` is called for.
 
         "toolkit": whose Toolkit the worker is to have, as ``toolkit.prologue`` wants it told; it says "opened" or "trouble" first.

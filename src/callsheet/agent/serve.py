@@ -49,7 +49,7 @@ class Worker:
         threading.Thread(target=_guarded, args=(self._listen,), name="callsheet-commands", daemon=True).start()
         socket.setdefaulttimeout(setup["timeout"])
         logging.getLogger().addHandler(self._records)
-        loader.prepare(setup["argv0"])
+        loader.prepare(setup["argv0"], setup["helpers"])
         if setup["toolkit"] is None:
             self._work(setup)
         else:

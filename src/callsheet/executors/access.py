@@ -25,6 +25,8 @@ class WorkerSetup:
     """The level of the plugin's logger."""
     argv0: str = ""
     """``sys.argv[0]`` in the worker: the daemon's script, whose folder is on ``sys.path``."""
+    helpers: tuple[str, ...] = ()
+    """Folders of modules that plugins import, besides their own: that of the configuration, as of its target where it is a link."""
     config: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Sections and values of ``logger.config``. Holds keys, so it is not shown."""
     python: str | None = None

@@ -30,6 +30,7 @@ def setup_message(setup: WorkerSetup, toolkit: Mapping[str, Any] | None = None) 
         "timeout": setup.timeout,
         "use_session_uuid": setup.use_session_uuid,
         "argv0": setup.argv0,
+        "helpers": list(setup.helpers),
         "level": setup.level,
         "cascade": setup.cascade,
         "config": {name: dict(values) for name, values in setup.config.items()},
