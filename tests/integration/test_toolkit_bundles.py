@@ -7,6 +7,9 @@ in the ``install`` folder of the core's root, or in a bundle cache.
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +25,10 @@ from callsheet.sandbox import Sandbox
 from callsheet.sandbox.show import LIGHTHOUSE
 from callsheet.site.configurations import SiteConfigurations
 from tests.support.insider import Insider
-from tests.support.toolkits import BUNDLE_KINDS, NEW, Core, Installation, every_core, name_of, write
+from tests.support.toolkits import BUNDLE_KINDS, MISSING, NEW, REAL, Core, Installation, every_core, name_of, write
 
 SITE = "studio"
+CONFIGS = os.environ.get("CALLSHEET_TK_CONFIGS", "")
 OPEN = """
 from callsheet.agent.toolkit.prologue import open_toolkit
 toolkit = open_toolkit(told)
@@ -176,3 +180,58 @@ def test_what_is_downloaded_goes_to_callsheets_own_cache(core: Core, house: Hous
 
     assert is_below(house.open(starter=house.installation.starter(core)), house.own_cache)
     assert not house.user_cache.exists()
+
+
+NEEDS_CONFIGS = pytest.mark.skipif(
+    not CONFIGS, reason="name the folder of tk-config-default2, tk-config-basic and tk-shell in CALLSHEET_TK_CONFIGS"
+)
+OF_REAL_CORES = pytest.mark.parametrize("core", REAL or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING))], ids=name_of)
+LOCATED = (
+    re.compile(r"type: app_store\n +name: (?P<name>\S+)\n +version: (?P<version>\S+)"),
+    re.compile(r"version: (?P<version>\S+)\n +type: app_store\n +name: (?P<name>\S+)"),
+)
+
+
+def published(name: str, content: Path, bundles: Path, house: House) -> None:
+    """Put a published configuration in the folder ``content``, and all bundles that it names into the bundle cache ``bundles``: the
+    real shell, and a small app in place of each other.
+    """
+    for folder in (content / "env", content / "core" / "hooks"):  # of the miniature configuration; what tank writes stays
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(Path(CONFIGS) / name, content, ignore=shutil.ignore_patterns(".git"), dirs_exist_ok=True)
+    primary = {"linux_path": str(house.folder / "storage"), "mac_path": None, "windows_path": None, "default": True}
+    write(content / "core" / "roots.yml", {"primary": primary})
+    texts = [path.read_text() for path in content.rglob("*.yml")]
+    for bundle, version in {(one["name"], one["version"]) for text in texts for form in LOCATED for one in form.finditer(text)}:
+        source = Path(CONFIGS) / bundle if bundle == "tk-shell" else house.installation.bundles / "tk-multi-mini"
+        shutil.copytree(source, bundles / "app_store" / bundle / version, ignore=shutil.ignore_patterns(".git"))
+
+
+@NEEDS_CONFIGS
+@OF_REAL_CORES
+@pytest.mark.parametrize("name", ["tk-config-default2", "tk-config-basic"])
+def test_a_published_configuration_that_was_set_up_classically(name: str, core: Core, house: House) -> None:
+    path = house.installation.localized(LIGHTHOUSE.id, core)
+    published(name, path / "config", path / "install", house)
+
+    found = house.open()
+
+    assert {"tk-multi-launchapp", "tk-multi-publish2"} <= set(found["apps"])
+    assert Path(found["engine_at"]).parent == path / "install" / "app_store" / "tk-shell"
+
+
+@NEEDS_CONFIGS
+@OF_REAL_CORES
+@pytest.mark.parametrize("name", ["tk-config-default2", "tk-config-basic"])
+def test_a_published_configuration_from_a_filled_bundle_cache_and_no_net(name: str, core: Core, house: House) -> None:
+    content = house.user_cache / "app_store" / name / "v9.9.9"
+    published(name, content, house.user_cache, house)
+    write(content / "core" / "core_api.yml", {"location": {"type": "app_store", "name": "tk-core", "version": core.version}})
+    core.put(house.user_cache / "app_store" / "tk-core" / core.version)
+    pin = ToolkitPin(descriptor=f"sgtk:descriptor:app_store?name={name}&version=v9.9.9")
+
+    found = house.open(starter=house.installation.starter(core), projects={str(LIGHTHOUSE.id): pin})
+
+    assert found["version"] == core.version
+    assert {"tk-multi-launchapp", "tk-multi-publish2"} <= set(found["apps"])
+    assert Path(found["engine_at"]).parent == house.user_cache / "app_store" / "tk-shell"
