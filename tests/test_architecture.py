@@ -102,7 +102,7 @@ def test_the_agent_imports_the_standard_library_alone(path: Path) -> None:
         for name in names:
             # A plugin is handed a connection, so shotgun_api3 is imported from its runtime: late, so that loading needs none.
             late = name.split(".")[0] == "shotgun_api3" and id(node) not in at_import
-            ours = name == "callsheet.version" or name.startswith("callsheet.agent")
+            ours = name in {"callsheet.texts", "callsheet.version"} or name.startswith("callsheet.agent")
             known = name.split(".")[0] in sys.stdlib_module_names
             assert late or ours or known, f"{shown(path)} imports {name}"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from callsheet.model import PluginFile, PluginKey
+from callsheet.texts import storable
 
 SUFFIX = ".py"
 
@@ -51,9 +52,9 @@ def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
 def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None = None) -> Discovery:
     """Look into all folders of ``site``.
 
-    ``known``: path → plugin name as given before (the ledger's, or the last look's). A file keeps its name for as long as it is
-    there, so that a plugin's place in the event log doesn't go to another one when a file appears in, or a mount vanishes from,
-    an earlier folder.
+    ``known``: path → plugin name as given before (the ledger's, which keeps paths as ``texts.storable`` has them, or the last
+    look's). A file keeps its name for as long as it is there, so that a plugin's place in the event log doesn't go to another one
+    when a file appears in, or a mount vanishes from, an earlier folder.
     """
     result = Discovery()
     folders = list(dict.fromkeys(folders))
@@ -77,14 +78,19 @@ def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None
 def plugin_names(found: Sequence[_Found], tags: Sequence[str], kept: Mapping[str, str]) -> list[str]:
     """The names of ``found``, one by one: the file's without ``.py``; where an earlier one has that name, ``name@folder``.
 
-    ``tags`` are the folders' short names; ``kept`` is path → name for files that have one already.
+    A name is storable, whatever bytes the file's is made of. ``tags`` are the folders' short names; ``kept`` is (storable) path →
+    name for files that have one already.
     """
     taken = set(kept.values())
     names = []
     for one in found:
-        name = kept.get(one.path)
+        name = kept.get(storable(one.path))
         if name is None:
-            name = one.stem if one.stem not in taken else f"{one.stem}@{tags[one.folder]}"
+            name = storable(one.stem)
+            if name in taken:
+                name = storable(f"{one.stem}@{tags[one.folder]}")
+            while name in taken:  # two files in one folder whose names differ only in how their odd letters are written
+                name += "+"
             taken.add(name)
         names.append(name)
     return names
@@ -135,5 +141,7 @@ def _tags(folders: Sequence[Path]) -> list[str]:
 
 
 def _kept(found: Sequence[_Found], missing: Sequence[Path], known: Mapping[str, str]) -> dict[str, str]:
-    present = {one.path for one in found}
-    return {path: name for path, name in known.items() if path in present or Path(path).parent in missing}
+    present = {storable(one.path) for one in found}
+    away = {storable(str(folder)) for folder in missing}
+    paths = ((storable(path), name) for path, name in known.items())
+    return {path: name for path, name in paths if path in present or str(Path(path).parent) in away}

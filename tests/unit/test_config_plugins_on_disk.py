@@ -107,3 +107,31 @@ def test_a_file_that_moved_takes_its_name_along(tmp_path: Path) -> None:
     (one / "a.py").rename(two / "a.py")
 
     assert names([one, two], known) == ["a"]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_a_plugin_with_a_name_that_can_be_kept(tmp_path: Path) -> None:
+    make(tmp_path, "a.py", "z.py")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9mo.py")
+    Path(odd).touch()
+
+    found = discover("studio", [tmp_path])
+
+    assert [plugin.key.name for plugin in found.plugins] == ["a", r"d\udce9mo", "z"]
+    assert found.plugins[1].path == odd
+    assert (found.left_out, found.missing) == ([], [])
+
+
+def test_a_file_with_an_odd_name_keeps_its_plugins_name_by_the_path_that_the_ledger_has(tmp_path: Path) -> None:
+    earlier, later = make(tmp_path / "earlier"), make(tmp_path / "later")
+    for folder in (earlier, later):
+        Path(os.fsdecode(os.fsencode(folder) + b"/d\xe9mo.py")).touch()
+    known = {rf"{later}/d\udce9mo.py": r"d\udce9mo"}
+
+    assert names([earlier, later], known) == [r"d\udce9mo@earlier", r"d\udce9mo"]
+
+
+def test_two_names_that_are_written_alike_are_two_plugins(tmp_path: Path) -> None:
+    make(tmp_path, r"d\udce9mo.py")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9mo.py")).touch()
+
+    assert len(set(names([tmp_path]))) == 2

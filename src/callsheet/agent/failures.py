@@ -4,8 +4,9 @@ import traceback
 from types import TracebackType
 from typing import Any, Dict, List, Optional
 
-from callsheet.agent.showing import STARS, cut_short, shown
+from callsheet.agent.showing import STARS, shown
 from callsheet.agent.toolkit.howto import cure_for
+from callsheet.texts import cut_short
 
 _LONG = 2000  # letters of an exception's text shown
 _TEXT = 20000  # letters of a whole traceback shown

@@ -9,6 +9,8 @@ import re
 import threading
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from callsheet.texts import cut_short
+
 STARS = "***"
 PATIENCE = 2.0
 """Seconds for all the values of a failure."""
@@ -36,11 +38,6 @@ def shown(variables: Mapping[str, Any], cut: Cut) -> str:
         if name not in found:
             found[name] = _Shown("<not shown in time>")
     return cut_short(cut(pprint.pformat(found)), _TEXT)
-
-
-def cut_short(text: str, most: int) -> str:
-    """``text``, or its beginning and how much is missing."""
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} letters more)"
 
 
 class _Shown:

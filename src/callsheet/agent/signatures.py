@@ -3,6 +3,8 @@
 import inspect
 from typing import Any, Callable
 
+from callsheet.texts import short_name
+
 WITH_LOGGER, WITHOUT_LOGGER, CONTEXT = 4, 3, 1
 FORMS = {WITH_LOGGER: "(sg, logger, event, args)", WITHOUT_LOGGER: "(sg, event, args)", CONTEXT: "(context)"}
 """Number of positional arguments → form. Where several fit, the first does: it is what shotgunEvents calls."""
@@ -31,8 +33,8 @@ def check_callable(callback: Any) -> None:
 
 
 def name_of(callback: Callable[..., Any]) -> str:
-    """The function's name; of an instance its class's, which is the same after a restart."""
-    return str(getattr(callback, "__name__", None) or type(callback).__name__)
+    """The function's name, in a form that can be kept; of an instance its class's, which is the same after a restart."""
+    return short_name(str(getattr(callback, "__name__", None) or type(callback).__name__))
 
 
 def logger_name_of(callback: Callable[..., Any]) -> str:

@@ -57,7 +57,7 @@ def _content() -> bytes:
 
 def _sources() -> list[tuple[str, bytes]]:
     package = Path(callsheet.__file__).parent
-    offered = [package / name for name in ("__init__.py", "toolkit.py", "version.py")]
+    offered = [package / name for name in ("__init__.py", "texts.py", "toolkit.py", "version.py")]
     files = [*offered, *sorted((package / "agent").rglob("*.py"))]
     return [("__main__.py", _MAIN), *((str(file.relative_to(package.parent)), file.read_bytes()) for file in files)]
 

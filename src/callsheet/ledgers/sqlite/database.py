@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite.migrations import migrate
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.ledgers.sqlite.trouble import explain
+from callsheet.texts import storable
 
 _OLDEST_SQLITE = (3, 34, 0)
 _PATIENCE = 15.0  # seconds to wait for another process's transaction; ours take milliseconds, so this is one that hangs
@@ -120,10 +122,46 @@ class Database:
             isolation_level=None,  # transactions begin where we say so
             check_same_thread=False,  # the writer has its lock, and a reader is with one thread at a time
             cached_statements=256,
+            factory=_Connection,
         )
         connection.execute("PRAGMA cache_size = -12288")  # KiB
         connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes; a burst must not leave a huge log behind
         return connection
+
+
+class _Connection(sqlite3.Connection):
+    """Takes every text: what UTF-8 has no form for becomes a visible escape (``texts.storable``).
+
+    It is done here since nothing reaches the file by another way: an error's text, a path or a name may come from anywhere, and one
+    that can't be written would fail a transaction that many share.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """See sqlite3."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, _storable(parameters))
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        """See sqlite3. Where a text has to be changed, the cursor's ``rowcount`` lacks the rows in front of it."""
+        rows = list(parameters)
+        left = iter(rows)
+        try:
+            return super().executemany(sql, left)
+        except UnicodeEncodeError:
+            behind = sum(1 for _ in left)  # the row that failed was taken, those in front of it are written
+            return super().executemany(sql, [_storable(row) for row in rows[len(rows) - behind - 1 :]])
+
+
+def _storable(parameters: Any) -> Any:
+    if isinstance(parameters, dict):
+        return {name: _storable_value(value) for name, value in parameters.items()}
+    return tuple(map(_storable_value, parameters))
+
+
+def _storable_value(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
 
 
 def _ensure(path: Path, *, create: bool) -> None:

@@ -1,0 +1,37 @@
+"""Texts that can be kept, printed and sent. Also in the agent's archive, so this runs on Python 3.7.
+
+A Python string may hold what no encoding has a form for: half a character (a lone surrogate, as of a file name that is not UTF-8,
+or of an emoji cut in two), and NUL, which ends a text for much that is written in C. Here both become visible escapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+LONGEST_NAME = 200
+"""Letters of a name by which something is found again: of a callback, of a lane."""
+
+_DIGITS = 12
+
+
+def storable(text: str, most: int | None = None) -> str:
+    r"""``text`` with half characters as ``\udce9`` and NULs as ``\x00``; cut behind ``most`` letters."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")
+    return text if most is None else cut_short(text, most)
+
+
+def cut_short(text: str, most: int) -> str:
+    """``text``, or its first ``most`` letters and how many are missing."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} letters more)"
+
+
+def short_name(text: str, most: int = LONGEST_NAME) -> str:
+    """``text`` as a name: storable, of ``most`` letters at most. A longer one ends in a digest, so that no other has the same."""
+    text = storable(text)
+    if len(text) <= most:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGITS]
+    return f"{text[: most - _DIGITS - 1]}-{digest}"

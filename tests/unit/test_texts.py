@@ -1,0 +1,45 @@
+"""Texts that can be kept, whatever they were made of."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callsheet.texts import short_name, storable
+
+# Python's default for text() leaves out surrogates; here they are the point.
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Frühling 🎬", "Frühling 🎬"),
+        (b"caf\xe9".decode("utf-8", "surrogateescape"), r"caf\udce9"),
+        ("half \ud83c", r"half \ud83c"),
+        ("a\0b", r"a\x00b"),
+    ],
+)
+def test_what_is_no_character_becomes_a_visible_escape(text: str, kept: str) -> None:
+    assert storable(text) == kept
+
+
+def test_a_text_that_is_too_long_says_how_much_is_missing() -> None:
+    assert storable("x" * 12, 10) == "x" * 10 + "... (2 letters more)"
+
+
+@given(ANY_TEXT)
+def test_any_text_can_be_kept_and_what_can_stays_as_it_is(text: str) -> None:
+    kept = storable(text)
+    assert "\0" not in kept
+    kept.encode()
+    assert storable(kept) == kept
+
+
+@given(ANY_TEXT, st.integers(20, 100))
+def test_a_name_is_short_and_its_own(text: str, most: int) -> None:
+    name = short_name(text, most)
+    assert len(name) <= most
+    assert short_name(name, most) == name
+    assert name != short_name(f"{text}x", most)
