@@ -182,6 +182,10 @@ BACKING_OFF = "backing off"
 """The state of a WorkerRow that was lost again and again and is started anew only at ``retry_at``."""
 
 
+STUCK = "stuck"
+"""The state of a WorkerRow that was killed, does not end, and was given up: it sleeps in the kernel."""
+
+
 FAILED = "failed"
 """The state of a WorkerRow of a project whose Toolkit could not be had."""
 
@@ -202,7 +206,8 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as operators see it. ``state``: ``starting``, ``idle``, ``busy``, ``stopping`` or ``backing off``, ``since`` then.
+    """A worker as operators see it. ``state``: ``starting``, ``idle``, ``busy``, ``stopping``, ``backing off``, ``stuck``;
+    ``since`` then.
 
     ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has; such a session can also be ``waiting``
     for its place, or ``failed``, both without a process; ``toolkit`` says more of it. ``memory``: bytes resident. ``calls``:

@@ -44,6 +44,7 @@ SIGNALS: dict[str, str] = {
     "plugin.emails": "site, plugin, emails (True|False|list): whom the plugin wants mails to go to",
     "worker.started": "site, plugin (several that share it: joined by +), pid",
     "worker.lost": "site, plugin, pid, how (exit code or signal, in words), delivery_id or None",
+    "worker.stuck": "site, plugin, pid, seconds: it was killed so long ago, does not end, and is given up",
     "worker.retired": "site, plugin, pid, why",
     "worker.grown": "site, plugin, pid, memory (bytes), limit (bytes): another one takes its place",
     "worker.waiting": "site, plugin, deaths (in a row), how (the last one), retry_in (seconds): it is not started again at once",

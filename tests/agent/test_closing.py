@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from callsheet.desk import STUCK
 from callsheet.errors import ToolkitError
 from callsheet.executors.local import LocalExecutor
 from callsheet.executors.opening import Opening
+from callsheet.model import RunEnded, Verdict
 from callsheet.projects import Project
-from tests.agent.stage import SITE, setup
+from callsheet.telemetry import Recorder
+from tests.agent.stage import SITE, Stage, key, legacy, setup
+from tests.support.unkillable import unkillable
 
 
 class SlowShare:
@@ -54,3 +62,50 @@ def test_a_toolkit_search_that_ends_after_the_close_writes_into_nobodys_file(tmp
 
         # Then nothing was written to them
         assert [file.name for file in files if Path(file.name).stat().st_size] == []
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="uses ptrace")
+HANGS_ONCE = """
+import threading
+from callsheet import on
+@on("*", timeout=0.3)
+def callback(ctx):
+    if ctx.event["session_uuid"] == "hang": threading.Event().wait()
+"""
+HOWS = pytest.mark.parametrize("how", ["alive", "dead"])
+
+
+@linux
+@HOWS
+def test_a_worker_that_outlives_its_kill_is_replaced_and_shown(stage: Stage, recorder: Recorder, how: str) -> None:
+    manifest = stage.start("stuck", HANGS_ONCE)
+    with unkillable(manifest.pid, how):
+        # When a callback is past its timeout, and the kill does not end its worker
+        (report,) = stage.do(stage.run("stuck", "callback", events={0: {"session_uuid": "hang"}}))
+
+        # Then the delivery is settled, another worker takes its place, and the process is told
+        assert report.verdict is Verdict.TIMEOUT
+        assert recorder.wait_for("worker.stuck", plugin="stuck").facts["pid"] == manifest.pid
+        stage.until(lambda: key("stuck") in stage.executor.free())
+        assert stage.do(stage.run("stuck", "callback"))[0].verdict is Verdict.OK
+        pids = {row.pid: row.state for row in stage.executor.workers()}
+        assert pids.pop(manifest.pid) == STUCK
+        assert list(pids.values()) == ["idle"]
+
+    # And once it ends after all, nothing is left of it
+    stage.until(lambda: manifest.pid not in {row.pid for row in stage.executor.workers()})
+    assert not Path(f"/proc/{manifest.pid}").exists()
+
+
+@linux
+@HOWS
+def test_a_worker_that_outlives_its_kill_does_not_keep_the_executor_from_ending(stage: Stage, recorder: Recorder, how: str) -> None:
+    manifest = stage.start("stuck", legacy("import threading; threading.Event().wait()"))
+    run = stage.run("stuck", "callback")
+    stage.executor.submit([run])
+    with unkillable(manifest.pid, how):
+        began = time.monotonic()
+        stage.executor.close(0.5)
+        assert time.monotonic() - began < 15
+        assert recorder.wait_for("worker.stuck", plugin="stuck").facts["pid"] == manifest.pid
+        stage.wait(RunEnded, lambda one: one.run_id == run.id)

@@ -185,6 +185,13 @@ def test_a_worker_that_is_lost_again_and_again_is_told_with_why_and_when_it_is_t
     assert "`callsheet deliveries studio.toml --plugin mailer --failures`" in line
 
 
+def test_a_worker_that_a_kill_does_not_end_is_told_with_its_process() -> None:
+    stuck = WorkerRow("studio", ("mailer",), pid=4711, state="stuck", since=NOW - 60)
+    (line,) = told(replace(WELL, crew=(stuck,)))
+    assert line.startswith("Process 4711, a worker of mailer, was killed and does not end (1 min ago)")
+    assert "share" in line
+
+
 @pytest.mark.parametrize("state", ["starting", "idle", "busy", "stopping"])
 def test_a_worker_in_any_other_state_is_no_trouble(state: str) -> None:
     assert told(replace(WELL, crew=(WorkerRow("studio", ("mailer",), state=state, restarts=2, problem="killed"),))) == []

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from callsheet.cli.words import ago, count, duration, first_line, gist, registers_nothing
-from callsheet.desk import BACKING_OFF, FAILED, Failing, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.desk import BACKING_OFF, FAILED, STUCK, Failing, Heartbeat, Overview, PluginRecord, SiteHealth, WorkerRow
 from callsheet.model import PluginKey, PluginState
 
 STALE_AFTER = 15.0
@@ -70,6 +70,13 @@ def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
 
 
 def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:
+    if worker.state == STUCK:
+        yield Trouble(
+            f"Process {worker.pid}, a worker of {', '.join(worker.plugins) or f'project {worker.project}'}, was killed and does "
+            f"not end ({ago(worker.since, now)}); another one has taken its place.",
+            "It most likely waits in the kernel for a share that does not answer; the system's log may tell. It ends once that "
+            "answers, or is unmounted with `umount -f`.",
+        )
     if worker.state == FAILED and worker.toolkit is not None:
         yield Trouble(first_line(worker.problem), first_line(worker.toolkit.cure))
     if worker.called_at is not None and now - worker.called_at >= LONG_CALL:

@@ -22,6 +22,9 @@ from callsheet.executors.worker import Worker
 from callsheet.model import Manifest, PluginFile, PluginKey, Report, Run, RunEnded
 from callsheet.ports import Message
 
+LOOK_FOR_STUCK = 1.0
+"""Seconds between two looks whether a worker that was given up has ended after all."""
+
 
 class Crew:
     """Called under the executor's lock throughout. ``say`` takes what is to be collected."""
@@ -42,6 +45,8 @@ class Crew:
         """All whose end was not noticed yet, the leaving ones included."""
         self.started: list[Worker] = []
         """Those that the pump does not watch yet."""
+        self.stuck: dict[Worker, float] = {}
+        """Those that were killed and given up, since they do not end, and since when (epoch)."""
         self.unsent: set[Worker] = set()
         """Those whose pipe of commands is full."""
         self._setups = setups
@@ -151,6 +156,9 @@ class Crew:
             soonest = min(soonest, seat.start_at)
         for worker in self.workers:
             soonest = min(soonest, worker.tend(now, self._loading_time))
+        self.stuck = {worker: since for worker, since in self.stuck.items() if worker.process.ended() is None}
+        if self.stuck:
+            soonest = min(soonest, now + LOOK_FOR_STUCK)
         return min(soonest, self.sessions.tend(now)) if self.sessions is not None else soonest
 
     def heard(self, worker: Worker, data: bytes) -> bool:
@@ -170,8 +178,10 @@ class Crew:
         self._say(said)
         return bool(said) and type(said[-1]) is Report
 
-    def gone(self, worker: Worker, code: int) -> None:
-        """Take note of a worker's end; if it was not meant to end, another is started."""
+    def gone(self, worker: Worker, code: int | None) -> None:
+        """Take note of a worker's end, or that it is given up (None); if it was not meant to end, another is started."""
+        if code is None:
+            self.stuck[worker] = time.time()
         seat = self._sitting.pop(worker, None)
         loss = worker.gone(code)
         self.workers.discard(worker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from math import inf
 
-from callsheet.desk import BACKING_OFF, WorkerRow
+from callsheet.desk import BACKING_OFF, STUCK, WorkerRow
 from callsheet.executors.crew import Crew
 from callsheet.executors.seat import Seat
 from callsheet.executors.sessions import showing
@@ -13,6 +13,8 @@ from callsheet.executors.worker import Worker
 
 LASTING = 3.0
 """Seconds after which a call is told: most calls are over when the next beat comes."""
+
+_STUCK = "it was killed and does not end; another worker has taken its place"
 
 
 def rows(crew: Crew) -> list[WorkerRow]:
@@ -26,7 +28,7 @@ def rows(crew: Crew) -> list[WorkerRow]:
     theirs = {one.worker for one in sessions}
     working = (_working(worker, seated.get(worker)) for worker in crew.workers if worker not in theirs)
     shown = (showing.row(one, _working(one.worker, None) if one.worker is not None else None) for one in sessions)
-    return [*working, *waiting, *filter(None, shown)]
+    return [*working, *waiting, *filter(None, shown), *(_stuck(*one) for one in crew.stuck.items())]
 
 
 def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
@@ -51,6 +53,11 @@ def _working(worker: Worker, seat: Seat | None) -> WorkerRow:
         restarts=max(0, seat.losses) if seat else 0,
         problem=seat.problem if seat else "",
     )
+
+
+def _stuck(worker: Worker, since: float) -> WorkerRow:
+    plugins = tuple(key.name for key in worker.guests.keys)
+    return WorkerRow(worker.site, plugins, worker.project, worker.process.pid, STUCK, since, calls=worker.calls, problem=_STUCK)
 
 
 def _waiting(seat: Seat) -> WorkerRow:

@@ -131,6 +131,10 @@ class Process:
         for name in ("commands", "reports", "exit", "_stacks"):
             self._close(name)
 
+    def close_exit(self) -> None:
+        """Close ``exit``: it tells nothing any more."""
+        self._close("exit")
+
     def close_output(self) -> None:
         """Close that as well."""
         self._close("output")

@@ -14,7 +14,7 @@ from math import inf
 
 from callsheet import telemetry
 from callsheet.executors.crew import Crew
-from callsheet.executors.worker import Worker
+from callsheet.executors.worker import KILL_TIME, Worker
 
 _TEND = 0.05
 """Seconds within which deadlines are looked at after something happened."""
@@ -26,6 +26,8 @@ _REST = 0.001
 """The least seconds between two looks at what one worker prints; a loop that prints line by line makes little of each look."""
 _DRAINED = 16
 """Reads of what a worker has printed when all ends: a pipe holds less, and what fills it faster is left out."""
+_TO_SPARE = 10.0
+"""Seconds beyond the last worker's time after which nobody waits for the thread any more."""
 _POLL = 0.1
 """Seconds between two looks for ended workers, on systems that do not tell."""
 
@@ -64,7 +66,7 @@ class Pump(threading.Thread):
             self._finishing = True
             self._kill_at = time.monotonic() + grace
             self.ring()
-        self.join()
+        self.join(grace + KILL_TIME + _TO_SPARE)
 
     def run(self) -> None:
         """Wait, move bytes, look after the crew."""
@@ -102,6 +104,8 @@ class Pump(threading.Thread):
             for worker in [one for one in crew.workers if one.process.exit < 0]:
                 self._ended(worker)
                 self._look_at = min(self._look_at, now + _POLL)
+            for worker in [one for one in crew.workers if one.stuck_at <= now]:
+                self._gone(worker, None)
         for worker in crew.unsent - self._writing:
             self._writing.add(worker)
             self._selector.register(worker.process.commands, selectors.EVENT_WRITE, partial(self._writable, worker))
@@ -164,16 +168,30 @@ class Pump(threading.Thread):
         process = worker.process
         code = process.ended()
         if code is None:
+            if process.exit >= 0:  # it has ended, and can't be had, since somebody traces it: the descriptor would wake us for ever
+                self._selector.unregister(process.exit)
+                process.close_exit()
+                self._look_at = 0.0
             return
+        self._printed(worker)  # the rest comes as it comes: programs that it left behind may still print
+        self._gone(worker, code)
+
+    def _gone(self, worker: Worker, code: int | None) -> None:
+        """Have nothing more to do with a worker that has ended, or (None) never will."""
+        process = worker.process
         while data := process.read(process.reports):  # its last words
             self._crew.heard(worker, data)
-        self._printed(worker)  # the rest comes as it comes: programs that it left behind may still print
         for descriptor in (process.reports, process.commands, process.exit):
             if descriptor >= 0 and descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
         self._writing.discard(worker)
         self._crew.gone(worker, code)
         process.close()
+        if code is None:
+            self._resting.pop(worker, None)
+            if process.output in self._selector.get_map():
+                self._selector.unregister(process.output)
+            self._last_words(worker)
         self._look_at = 0.0
 
     def _rung(self) -> None:
@@ -182,16 +200,21 @@ class Pump(threading.Thread):
                 pass
 
     def _close(self) -> None:
-        for worker in self._speaking:  # its last words; or those of programs that it left behind
-            for _ in range(_DRAINED):
-                data = worker.process.read(worker.process.output)
-                if not data:
-                    break
-                worker.printed(data)
-            worker.printed(b"")
-            worker.process.close_output()
+        for worker in list(self._speaking):
+            self._last_words(worker)
         self._selector.close()
         with self._lock:
             bell, button, self._bell, self._button = self._bell, self._button, -1, -1
             os.close(bell)
             os.close(button)
+
+    def _last_words(self, worker: Worker) -> None:
+        """Take in what the worker has printed, or programs that it left behind, and close that pipe."""
+        self._speaking.discard(worker)
+        for _ in range(_DRAINED):
+            data = worker.process.read(worker.process.output)
+            if not data:
+                break
+            worker.printed(data)
+        worker.printed(b"")
+        worker.process.close_output()

@@ -28,6 +28,9 @@ from callsheet.ports import Message
 END_GRACE = 10.0
 """Seconds that a worker which was told to stop, and runs nothing, may take to end."""
 
+KILL_TIME = 5.0
+"""Seconds that a killed worker may take to be gone; one that sleeps in the kernel, on a share that hangs, outlives any signal."""
+
 STACK_TIME = 0.25
 """Seconds that a worker past a deadline gets to write its stacks before it is killed."""
 
@@ -53,6 +56,7 @@ class Worker:
         """What it said of calls and of its Toolkit; whoever takes note of it empties this."""
         self.calls_under_way = 0
         self.site = setup.site
+        self.project = None if opening is None else opening.project.id
         self.calls = 0
         """Deliveries that it reported."""
         self.memory = Memory(self.process)
@@ -73,6 +77,8 @@ class Worker:
         self._quiet_since: float | None = None
         self._late: tuple[frozenset[int], float] | None = None
         self._killed: Kill | None = None
+        self.stuck_at = inf
+        """The monotonic time at which nobody waits for its end any more, though it was killed."""
         self.process.send(protocol.encode(messages.setup_message(setup, opening.told if opening else None)))
         if opening is not None:
             self._emit("worker.started", pid=self.process.pid)
@@ -137,8 +143,7 @@ class Worker:
 
     def kill(self, why: Kill | None = None) -> None:
         """Kill it."""
-        if self._killed is None:
-            self._killed = why or Kill()
+        self._note_kill(why or Kill())
         self.process.kill()
 
     def heard(self, data: bytes) -> list[Message]:
@@ -164,7 +169,7 @@ class Worker:
     def tend(self, now: float, loading_time: float) -> float:
         """Keep deadlines at the monotonic time ``now``; returns when to look again (inf: not before something happens)."""
         if self._killed:
-            return inf
+            return self.stuck_at
         soonest = min(self.memory.look(now), self._keep_deadlines(now), self._keep_going(now, loading_time))
         if self._stopping is not None and not self._handed and not self.calls_under_way:
             self._quiet_since = self._quiet_since or now
@@ -177,8 +182,11 @@ class Worker:
         """The deliveries that are being called in it."""
         return self._handed.heads()
 
-    def gone(self, code: int) -> Loss:
-        """Settle its affairs after it ended with ``code``."""
+    def gone(self, code: int | None) -> Loss:
+        """Settle its affairs after it ended with ``code``; None: it was killed, does not end, and is given up."""
+        if code is None:
+            self._emit("worker.stuck", pid=self.process.pid, seconds=KILL_TIME)
+            code = -signal.SIGKILL
         how = in_words(code)
         heads, loading = self._handed.heads(), self.guests.loading
         killed = self._killed
@@ -205,6 +213,10 @@ class Worker:
             late=killed.verdict is Verdict.TIMEOUT,
             stacks=stacks,
         )
+
+    def _note_kill(self, why: Kill) -> None:
+        if self._killed is None:
+            self._killed, self.stuck_at = why, time.monotonic() + KILL_TIME
 
     @property
     def _getting_ready(self) -> bool:
@@ -245,7 +257,7 @@ class Worker:
         if due > now:
             return due
         if self.silent_since is not None:  # what it left behind may go on
-            self._killed = why
+            self._note_kill(why)
             self.process.kill_alone()
         else:
             self.kill(why)

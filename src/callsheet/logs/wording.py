@@ -132,6 +132,15 @@ def _worker_lost(signal: Signal) -> Line:
     )
 
 
+def _worker_stuck(signal: Signal) -> Line:
+    text = (
+        f"The worker (pid {signal.facts['pid']}) does not end, though it was killed {signal.facts['seconds']:g} s ago: it most "
+        "likely waits in the kernel for a share that does not answer. It is left behind, and nothing waits for it any more. See "
+        "that the share answers, or unmount it with `umount -f`."
+    )
+    return Line(ERROR, text, PLUGIN)
+
+
 def _worker_grown(signal: Signal) -> Line:
     used, limit = (signal.facts[name] / 2**20 for name in ("memory", "limit"))
     text = (
@@ -270,6 +279,7 @@ TABLE: dict[str, Entry] = {
     "worker.started": _says(DEBUG, "Worker started, pid {pid}.", PLUGIN),
     "worker.lost": Entry(WARNING, _worker_lost),
     "worker.retired": _says(DEBUG, "Worker retired, pid {pid}: {why}.", PLUGIN),
+    "worker.stuck": Entry(ERROR, _worker_stuck),
     "worker.grown": Entry(WARNING, _worker_grown),
     "worker.waiting": _says(
         ERROR,

@@ -27,6 +27,7 @@ def command(*, config: str | None, as_json: bool) -> None:
 
     As the daemon said within the last seconds. CALLS counts the deliveries that came to an end in a worker, RESTARTS how often it
     was started again after it was lost. One that is lost again and again is backing off: it is started after a pause that grows.
+    One that is stuck was killed and does not end, since it waits in the kernel; another one has taken its place.
     The sessions in which projects have their Toolkit are workers, too; `callsheet toolkit list` says more of them.
     """
     now = time.time()
