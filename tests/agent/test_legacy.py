@@ -286,6 +286,88 @@ def test_a_failure_is_logged_with_locals_and_without_keys(staging: Staging, reco
         assert "daemon-key" not in text
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "logging.basicConfig(level=logging.INFO, force=True)",
+        "logging.config.dictConfig({'version': 1, 'root': {'handlers': [], 'level': 'CRITICAL'}})",
+        "logging.config.dictConfig({'version': 1, 'root': {'handlers': []}, 'disable_existing_loggers': False})",
+        "logging.config.fileConfig(io.StringIO(FILE))",
+        "[logging.getLogger().removeHandler(one) for one in list(logging.getLogger().handlers)]",
+        "logging.root.handlers.clear(); logging.lastResort = None",
+        "[one.setLevel(60) for one in logging.root.handlers]",
+        "[one.addFilter(lambda record: False) for one in logging.root.handlers]",
+        "logging.getLogger().setLevel(60)",
+        "logging.disable(logging.CRITICAL)",
+        "logging.shutdown()",
+        "reg.logger.propagate = False",
+        "reg.logger.propagate = False; reg.logger.addHandler(logging.NullHandler())",
+        "reg.logger.disabled = True",
+        "logging.setLoggerClass(type('Quiet', (logging.Logger,), {'callHandlers': lambda *_: None}))",
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["while it registers", "in a callback"])
+def test_what_a_plugin_does_to_logging_takes_none_of_its_lines_away(
+    staging: Staging, recorder: Recorder, setting: str, *, late: bool
+) -> None:
+    # Given a plugin that sets logging up anew, before or after its callback has its logger
+    stage = staging()
+    when, then = ("pass", setting.replace("reg.logger", "logger")) if late else (setting, "pass")
+    text = f"""
+        import io, logging, logging.config
+        FILE = "[loggers]\\nkeys=root\\n[handlers]\\nkeys=\\n[formatters]\\nkeys=\\n[logger_root]\\nhandlers=\\n"
+        def registerCallbacks(reg):
+            {when}
+            reg.registerCallback("script", "script-key", callback)
+        def callback(sg, logger, event, args):
+            {then}
+            logger.error("the shelf is empty")
+            logger.getChild("child").error("so is this one")
+            logging.getLogger("plugin.failing.by.name").error("and that one")
+            raise ValueError
+    """
+    assert stage.start("failing", text).problem is None
+    # When
+    stage.do(stage.run("failing", "callback"))
+    # Then its lines are there, each once, and its failure
+    recorder.wait_for("plugin.record", count=4)
+    records = [one.facts["record"] for one in recorder.named("plugin.record", plugin="failing")]
+    own = [one for one in records if one["name"] != "root"]
+    assert [(one["name"], one["levelname"], one["message"].splitlines()[0]) for one in own] == [
+        ("plugin.failing.callback", "ERROR", "the shelf is empty"),
+        ("plugin.failing.callback.child", "ERROR", "so is this one"),
+        ("plugin.failing.by.name", "ERROR", "and that one"),
+        ("plugin.failing.callback", "CRITICAL", "An error occured processing an event."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "reg.logger.setLevel(60)",
+        "reg.logger.addFilter(lambda record: False)",
+        "logging.setLogRecordFactory(lambda *args, **named: 1 / 0)",
+        "logging.getLogger().addHandler(type('Broken', (logging.Handler,), {'emit': lambda self, record: 1 / 0})())",
+    ],
+)
+def test_a_failure_is_logged_whatever_the_plugin_wants_of_its_own_lines(staging: Staging, recorder: Recorder, setting: str) -> None:
+    stage = staging()
+    text = f"""
+        import logging
+        def registerCallbacks(reg):
+            {setting}
+            reg.registerCallback("script", "script-key", callback)
+        def callback(sg, logger, event, args): raise ValueError
+    """
+    assert stage.start("failing", text).problem is None
+
+    (report,) = stage.do(stage.run("failing", "callback"))
+
+    assert report.failure is not None
+    assert report.failure.kind == "ValueError"
+    assert recorder.wait_for("plugin.record", plugin="failing").facts["record"]["levelname"] == "CRITICAL"
+
+
 def test_what_only_the_plugins_own_object_can_tell_is_asked(staging: Staging) -> None:
     stage = staging()
     manifest = stage.start(

@@ -14,7 +14,7 @@ from callsheet.agent import lifeline, loader, present, protocol, stacks, stdio
 from callsheet.agent.failures import Secrets
 from callsheet.agent.plugin import Plugin, Trouble
 from callsheet.agent.protocol import Message
-from callsheet.agent.records import RecordHandler, at_work
+from callsheet.agent.records import RecordHandler, at_work, reach
 from callsheet.agent.runner import Runner
 
 
@@ -48,7 +48,7 @@ class Worker:
         # From here on the daemon's end is noticed, also while a plugin is being imported.
         threading.Thread(target=_guarded, args=(self._listen,), name="callsheet-commands", daemon=True).start()
         socket.setdefaulttimeout(setup["timeout"])
-        logging.getLogger().addHandler(self._records)
+        reach(self._records)
         loader.prepare(setup["argv0"], setup["helpers"])
         if setup["toolkit"] is None:
             self._work(setup)

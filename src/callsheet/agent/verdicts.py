@@ -1,5 +1,6 @@
 """What came of a call, and how it is said: an exception becomes a verdict, a verdict a report."""
 
+import contextlib
 import logging
 from typing import NamedTuple, Optional
 
@@ -41,12 +42,14 @@ def of(error: BaseException, secrets: Secrets) -> Verdict:
 
 
 def log(logger: logging.Logger, failure: Failure) -> None:
-    """Log a failure where it happened, as shotgunEvents does."""
-    logger.critical(
-        "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s",
-        failure["traceback"],
-        failure["locals"],
-    )
+    """Log a failure where it happened, as shotgunEvents does: whatever level and filters the plugin has given its loggers, and
+    whatever its own handlers make of it.
+    """
+    text = "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s"
+    facts = (failure["traceback"], failure["locals"])
+    record = logging.LogRecord(logger.name, logging.CRITICAL, __file__, 0, text, facts, None, log.__name__)
+    with contextlib.suppress(Exception):
+        logger.callHandlers(record)
 
 
 def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
