@@ -6,6 +6,7 @@ Times are seconds since the epoch (float), durations are seconds, event times on
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -22,6 +23,7 @@ SETTLING = "settle:"
 """How the keys of lanes begin in which a burst of events is folded into the last one."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_ENTITY_EVENT = re.compile(r"Shotgun_(\w+)_(?:New|Change|Retirement|Revival)").fullmatch
 
 
 class PluginKey(NamedTuple):
@@ -75,30 +77,48 @@ class Event:
     @property
     def meta(self) -> Mapping[str, Any]:
         """The event's ``meta`` as a mapping; a site may send it as JSON text, or not at all."""
-        meta = self.data.get("meta")
-        if type(meta) is dict:
-            return meta
-        if isinstance(meta, str):
-            try:
-                meta = json.loads(meta)
-            except ValueError:
-                return {}
-        return meta if isinstance(meta, Mapping) else {}
+        return meta_of(self.data)
 
     @property
-    def subject(self) -> tuple[str, int] | None:
-        """Type and id of the entity the event is about; None where there is none.
+    def subject(self) -> tuple[str, int | None] | None:
+        """Type and id of the entity that the event is about; see ``subject_of``."""
+        return subject_of(self.data)
 
-        From ``meta`` first: the ``entity`` link is null once the entity is retired, and meta stays.
-        """
-        meta = self.meta
-        kind, number = meta.get("entity_type"), meta.get("entity_id")
-        if kind is None or number is None:
-            link = self.data.get("entity")
-            if not isinstance(link, Mapping):
-                return None
-            kind, number = link.get("type"), link.get("id")
-        return (str(kind), number) if isinstance(number, int) else None
+
+def meta_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ``meta`` of an event's data as a mapping; empty where there is none, or none that can be read."""
+    meta = data.get("meta")
+    if type(meta) is dict:
+        return meta
+    if isinstance(meta, str):
+        try:
+            meta = json.loads(meta)
+        except (ValueError, RecursionError):
+            return {}
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def subject_of(data: Mapping[str, Any]) -> tuple[str, int | None] | None:
+    """Type and id of the entity that an event is about. The id is None where only the type is known; None where there is no entity.
+
+    The ``entity`` link tells. It is null once the entity is retired, and then ``meta`` tells; except on the other side of a changed
+    link (``actual_attribute_changed``), where sites have written the side that triggered the change into it: the ids there may be
+    of another entity, and only the type is known, by the name of the event type.
+    """
+    link = data.get("entity")
+    found = _typed_id(link.get("type"), link.get("id")) if isinstance(link, Mapping) else None
+    if found is not None:
+        return found
+    meta = meta_of(data)
+    if "actual_attribute_changed" not in meta:
+        return _typed_id(meta.get("entity_type"), meta.get("entity_id"))
+    named = _ENTITY_EVENT(str(data.get("event_type")))
+    return (named[1], None) if named else None
+
+
+def _typed_id(kind: Any, number: Any) -> tuple[str, int | None] | None:
+    known = isinstance(kind, str) and isinstance(number, int) and not isinstance(number, bool)
+    return (kind, number) if known else None
 
 
 @dataclass(frozen=True, slots=True)

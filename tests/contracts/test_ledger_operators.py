@@ -13,7 +13,7 @@ from callsheet.errors import StateError
 from callsheet.model import GLOBAL, CallbackKey, Event, Failure, NewDelivery, Outcome, PluginKey, State
 from callsheet.places import Intake, Replay
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
-from tests.support.events import SITE
+from tests.support.events import SITE, SUBJECTS, event
 
 DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
     State.DONE,
@@ -54,6 +54,14 @@ def test_deliveries_are_found_by_what_their_event_says(desk: Desk) -> None:
     assert listed(desk, project="Ferry") == [2]
     assert listed(desk, event_type="Shotgun_Shot_New") == [5]
     assert listed(desk, entity=("Task", 14), project=98) == [2]
+
+
+def test_deliveries_are_found_by_the_entity_that_their_event_is_about(desk: Desk) -> None:
+    facts = [event(number, **data).data for number, (_, data, _) in enumerate(SUBJECTS, 1)]
+    desk.record(*(_about(one["id"], **{key: value for key, value in one.items() if key != "id"}) for one in facts))
+    for link in (("Task", 9), ("Task", 14), ("Shot", 3)):
+        wanted = [number for number, (_, _, entity) in enumerate(SUBJECTS, 1) if entity == link]
+        assert listed(desk, entity=link) == wanted[::-1]
 
 
 def test_deliveries_are_found_by_callback_age_range_and_error(desk: Desk) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import pytest
 
 from callsheet.policy import lanes
-from tests.support.events import callback, event
+from tests.support.events import SUBJECTS, callback, event
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,12 @@ def test_a_retired_entity_keeps_its_lane_though_its_link_is_null() -> None:
     assert before == after
 
 
-def test_meta_as_json_text_is_understood() -> None:
-    assert lanes.key("entity", event(7, meta=json.dumps({"entity_type": "Shot", "entity_id": 3})), "react") == "Shot:3"
-
-
-@pytest.mark.parametrize("meta", [None, "not json", "[1]", {}])
-def test_without_meta_the_link_tells(meta: object) -> None:
-    assert lanes.key("entity", event(7, meta=meta), "react") == "Task:14"
+@pytest.mark.parametrize(("what", "data", "expected"), SUBJECTS, ids=[one[0] for one in SUBJECTS])
+def test_the_lane_is_that_of_the_entity_that_the_event_is_about(
+    what: str, data: dict[str, Any], expected: tuple[str, int | None] | None
+) -> None:
+    kind, number = expected or (None, None)
+    assert lanes.key("entity", event(7, **data), "react") == ("entity:none" if number is None else f"{kind}:{number}")
 
 
 def test_an_event_about_nothing_has_a_lane_too() -> None:

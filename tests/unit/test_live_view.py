@@ -296,6 +296,15 @@ def test_durations_are_short(value: float | None, text: str) -> None:
             "Version 7 new",
         ),
         ({"event_type": "Shotgun_Task_Retirement", "attribute_name": None, "entity": None, "meta": "{}"}, "Task retirement"),
+        (
+            {
+                "event_type": "Shotgun_Task_Retirement",
+                "attribute_name": None,
+                "entity": None,
+                "meta": {"entity_type": "Task", "entity_id": 14},
+            },
+            "Task 14 retirement",
+        ),
         ({"event_type": "Shotgun_User_Login"}, "User login"),
         ({}, ""),
     ],

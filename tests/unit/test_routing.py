@@ -12,7 +12,7 @@ from callsheet.agent.marks import Signature
 from callsheet.filters import AttributeRule, Links, Rule
 from callsheet.model import Callback, CallbackKey, Event, PluginKey
 from callsheet.policy.routing import Routes, admits, means
-from tests.support.events import SITE, callback, event
+from tests.support.events import SITE, SUBJECTS, callback, event
 
 
 def names(routes: Routes, event_type: str, attribute: str | None = "sg_status_list") -> list[str]:
@@ -104,17 +104,18 @@ def test_all_that_is_named_must_fit() -> None:
     assert not means({"project": fits, "user": other}, event(1))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"event_type": "Shotgun_Task_Retirement", "entity": None},
-        {"entity": None, "meta": '{"entity_type": "Task", "entity_id": 14}'},
-        {"meta": None},
-        {"meta": "no json"},
-    ],
-)
-def test_an_entity_is_known_without_its_link_and_without_meta(data: dict[str, Any]) -> None:
-    assert means({"entity": TASK_14}, event(1, **data))
+@pytest.mark.parametrize(("what", "data", "expected"), SUBJECTS, ids=[one[0] for one in SUBJECTS])
+def test_an_event_is_about_the_entity_that_owns_the_change(
+    what: str, data: dict[str, Any], expected: tuple[str, int | None] | None
+) -> None:
+    found = event(1, **data)
+    assert found.subject == expected
+    kind, number = expected or (None, None)
+    for other in ("Task", "Shot", kind or "Asset"):
+        assert means({"entity": Links(types=frozenset({other}))}, found) is (other == kind)
+    for link in (("Task", 9), ("Task", 14), ("Shot", 3), ("Shot", 9)):
+        assert means({"entity": Links(exact=frozenset({link}))}, found) is (link == (kind, number))
+        assert means({"entity": Links(ids=frozenset({link[1]}))}, found) is (link[1] == number)
 
 
 @pytest.mark.parametrize("what", ["project", "user", "entity"])

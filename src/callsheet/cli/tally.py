@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from callsheet.model import Failure, State
+from callsheet.model import Failure, State, subject_of
 from callsheet.telemetry import Signal, subscribe, unsubscribe
 
 SOON = 0.05  # seconds
@@ -193,8 +193,8 @@ def event_in_words(event: Mapping[str, Any]) -> str:
     """An EventLogEntry in a few words: ``Task 14 sg_status_list → fin``, ``Version 7 new``."""
     _, _, what = str(event.get("event_type", "")).partition("_")
     kind, _, change = what.rpartition("_")
-    entity = event.get("entity") or {}
-    subject = f"{entity.get('type') or kind} {entity.get('id') or ''}".strip()
+    found, number = subject_of(event) or (kind, None)
+    subject = f"{found} {number or ''}".strip()
     attribute = event.get("attribute_name")
     if not attribute:
         return f"{subject} {change.lower()}".strip()

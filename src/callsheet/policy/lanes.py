@@ -38,9 +38,9 @@ def of(callback: Callback, event: Event) -> str:
 
 
 def _entity(event: Event) -> str:
-    """``Task:14``, also of an entity that is retired by now."""
+    """``Task:14``, also of an entity that is retired by now; one lane for all of which nobody knows the entity."""
     subject = event.subject
-    return "entity:none" if subject is None else f"{subject[0]}:{subject[1]}"
+    return "entity:none" if subject is None or subject[1] is None else f"{subject[0]}:{subject[1]}"
 
 
 def _link_id(link: Any) -> str:

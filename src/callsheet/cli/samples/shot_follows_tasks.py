@@ -3,7 +3,7 @@
 from callsheet import Context, Skip, on
 
 
-@on("Shotgun_Task_Change", attribute="sg_status_list", lane="meta.entity_id", fields=["entity"])
+@on("Shotgun_Task_Change", attribute="sg_status_list", fields=["entity"])
 def shot_follows_tasks(ctx: Context) -> None:
     """Work on a task has begun: so it has on its shot. All is approved: the shot is, too."""
     status = ctx.event["meta"].get("new_value")

@@ -13,6 +13,7 @@ from typing import Any
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite.migrations import migrate
 from callsheet.ledgers.sqlite.names import Names
+from callsheet.ledgers.sqlite.queries import event_entity
 from callsheet.ledgers.sqlite.trouble import explain
 from callsheet.texts import storable
 
@@ -126,6 +127,7 @@ class Database:
         )
         connection.execute("PRAGMA cache_size = -12288")  # KiB
         connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes; a burst must not leave a huge log behind
+        connection.create_function("event_entity", 1, event_entity, deterministic=True)
         return connection
 
 

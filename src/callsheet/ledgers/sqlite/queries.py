@@ -10,7 +10,7 @@ from typing import Any
 from callsheet.desk import Attempt, DeliveryQuery, DeliveryRow
 from callsheet.ledgers.sqlite import counts
 from callsheet.ledgers.sqlite.lanes import RUNNING
-from callsheet.model import Failure, State
+from callsheet.model import Failure, State, subject_of
 
 OPEN = frozenset(state for state in State if state < State.DONE)
 _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})
@@ -36,20 +36,7 @@ _CALLBACKS = """
 # What is asked of an event itself is looked up in it: no index knows what a payload says. That its text has the digits at all is
 # seen much faster than where it has them.
 _EVENTS = " CROSS JOIN plugins AS p ON p.id = l.plugin_id CROSS JOIN events AS e ON e.site_id = p.site_id AND e.id = d.event_id"
-# A site may send `meta` as JSON text.
-_META = """
-    json_extract(
-        CASE json_type(e.payload, '$.meta')
-            WHEN 'object' THEN json_extract(e.payload, '$.meta')
-            WHEN 'text' THEN CASE json_valid(json_extract(e.payload, '$.meta')) WHEN 1 THEN json_extract(e.payload, '$.meta') END
-        END, '$.{key}'
-    )
-"""
-_ENTITY = f"""(
-    instr(e.payload, :entity_id) AND instr(e.payload, :entity_type) AND (
-    (json_extract(e.payload, '$.entity.type') = :entity_type AND json_extract(e.payload, '$.entity.id') = :entity_id)
-    OR ({_META.format(key="entity_type")} = :entity_type AND {_META.format(key="entity_id")} = :entity_id)
-))"""
+_ENTITY = "(instr(e.payload, :entity_id) AND instr(e.payload, :entity_type) AND event_entity(e.payload) = :entity)"
 _KIND = "(SELECT kind FROM failures WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1)"
 _FAILED = "SELECT delivery_id FROM failures WHERE kind = :error OR kind LIKE '%.' || :error"
 _ONE_VALUE = {
@@ -65,6 +52,15 @@ _OF_ENTITY = f"d.event_id IN (SELECT e.id FROM events AS e WHERE {_ENTITY})"  # 
 _HISTORY = """
     SELECT attempt, started, ended, state, kind, text, traceback, locals FROM failures WHERE delivery_id = ? ORDER BY id
 """
+
+
+def event_entity(payload: str) -> str | None:
+    """The SQL function of that name: ``Task:14`` of an event's JSON text, None where no entity is known."""
+    try:
+        kind, number = subject_of(json.loads(payload)) or (None, None)
+    except (ValueError, RecursionError):
+        return None
+    return None if number is None else f"{kind}:{number}"
 
 
 def rows(tx: sqlite3.Connection, query: DeliveryQuery, *, limited: bool = True) -> list[DeliveryRow]:
@@ -131,7 +127,8 @@ def _conditions(query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
             want("json_extract(e.payload, '$.project.name') = :project", project=query.project)
     if query.entity is not None:
         first = _OF_ENTITY if _by_entity(query) else "1"
-        want(f"{first} AND {_ENTITY}", entity_type=query.entity[0], entity_id=query.entity[1])
+        kind, number = query.entity
+        want(f"{first} AND {_ENTITY}", entity_type=kind, entity_id=number, entity=f"{kind}:{number}")
     return wanted, params
 
 
