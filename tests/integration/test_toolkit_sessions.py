@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from callsheet.agent.marks import Chain, Signature
 from callsheet.config.settings import Secret, ToolkitSettings
 from callsheet.executors.access import WorkerSetup
 from callsheet.executors.local import LocalExecutor
 from callsheet.executors.runtimes.finding import RuntimeFinder
 from callsheet.executors.sessions.session import Limits
-from callsheet.model import Report, Run, Verdict
+from callsheet.model import Event, PluginKey, Report, Run, Verdict
+from callsheet.policy import cascades
 from callsheet.sandbox import Sandbox
 from callsheet.site.configurations import SiteConfigurations
 from callsheet.telemetry import Recorder, recording
@@ -57,9 +59,12 @@ class Studio:
         """A new project of the site."""
         return int(self._sg.create("Project", {"name": name, "tank_name": name})["id"])
 
-    def stage(self, limits: Limits | None = None, hosted: tuple[str, ...] = (), **settings: Any) -> Stage:
+    def stage(
+        self, limits: Limits | None = None, hosted: tuple[str, ...] = (), use_session_uuid: bool = False, **settings: Any
+    ) -> Stage:
         """An executor over it; ``settings`` of Toolkit."""
-        setup = WorkerSetup(SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key), hosted=frozenset(hosted))
+        access = (SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key))
+        setup = WorkerSetup(*access, use_session_uuid=use_session_uuid, hosted=frozenset(hosted))
         told = ToolkitSettings(**{"configs": self.installation.configs, "app_store": False, **settings})
 
         def finder(archive: Path) -> RuntimeFinder:
@@ -622,6 +627,99 @@ executor.close(1)
 
 def test_a_share_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", NEVER, str(tmp_path)], check=True, timeout=60)
+
+
+PUBLISHING = """
+import threading
+from callsheet import on
+from callsheet.toolkit import here, session
+
+def publish(name="direct"):
+    import sgtk
+    data = {"code": name, "project": here().context_for().project}
+    here().tk.shotgun.create("PublishedFile", data)
+    sgtk.get_authenticated_user().create_sg_connection().create("PublishedFile", data)
+    thread = threading.Thread(target=lambda: here().tk.shotgun.create("PublishedFile", data))
+    thread.start()
+    thread.join()
+"""
+LEGACY = """
+def registerCallbacks(reg):
+    reg.registerCallback("script", "script-key", callback, stopOnError=False)
+def callback(sg, logger, event, args):
+"""
+BROWSER = "6c1f2a40-0000-11f0-9a3e-0242ac110002"
+
+
+def events_of_publishes(studio: Studio) -> list[Event]:
+    """What the site logged of the files that were published, as the daemon reads it."""
+    fields = ["event_type", "user", "project", "meta", "session_uuid"]
+    found = studio.sandbox.connect().find("EventLogEntry", [["event_type", "is", "Shotgun_PublishedFile_New"]], fields)
+    return [Event(SITE, one) for one in found]
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+@pytest.mark.parametrize(
+    ("body", "hosted"),
+    [
+        ('@on("*", toolkit=True)\ndef callback(ctx): publish()', False),
+        ('@on("*", toolkit=True, batch=5)\ndef callback(all): publish()', False),
+        ('@on("*", toolkit=True, settle=0.01)\ndef callback(ctx): publish()', False),
+        ('@on("*")\ndef callback(ctx): session(ctx.project).call(publish)', False),
+        (LEGACY + "    session(event['project']).call(publish)", False),
+        (LEGACY + "    publish()", True),
+        (
+            LEGACY + "    thread = threading.Thread(target=lambda: session(event['project']).call(publish))\n"
+            "    thread.start(); thread.join()",
+            False,
+        ),
+    ],
+    ids=["on", "batch", "settle", "call", "call by legacy", "hosted", "call by a thread"],
+)
+def test_what_toolkit_writes_for_a_plugin_is_known_as_that_plugins(body: str, hosted: bool, core: Core, studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, core)
+    stage = studio.stage(hosted=("where",) if hosted else ())
+    stage.start("where", PUBLISHING + body)
+
+    (report,) = stage.do(of(stage, project))
+
+    assert report.failure is None, report.failure
+    events = events_of_publishes(studio)
+    assert len(events) == 3
+    for event in events:
+        made = cascades.origin(event)
+        assert made.script is not None
+        assert made.mark == cascades.Mark(1, cascades.sign(PluginKey(SITE, "where")))
+        assert not cascades.is_own(made, cascades.sign(PluginKey(SITE, "other")), made.script, [made.script])
+
+
+def test_what_toolkit_writes_for_an_event_of_a_chain_is_one_deeper(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, NEW)
+    stage = studio.stage()
+    stage.start("where", PUBLISHING + '@on("*", toolkit=True)\ndef callback(ctx): publish()')
+
+    for session_uuid in (Signature(SITE, "other").mark(Chain(2, 0)), BROWSER):
+        stage.do(of(stage, project, session_uuid=session_uuid))
+
+    depths = [mark.depth for one in events_of_publishes(studio) if (mark := cascades.origin(one).mark) is not None]
+    assert depths == [4] * 3 + [1] * 3
+
+
+def test_a_hosted_plugin_hands_a_users_session_on_to_what_toolkit_writes_where_that_is_asked_for(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, NEW)
+    stage = studio.stage(hosted=("where",), use_session_uuid=True)
+    stage.start("where", PUBLISHING + LEGACY + "    publish()")
+    chain = Signature(SITE, "other").mark()
+
+    for session_uuid in (BROWSER, chain):
+        stage.do(of(stage, project, session_uuid=session_uuid))
+
+    said = [one.data["session_uuid"] for one in events_of_publishes(studio)]
+    assert said[:3] == [BROWSER] * 3
+    assert {cascades.read(one) for one in said[3:]} == {cascades.Mark(2, cascades.sign(PluginKey(SITE, "where")))}
 
 
 def test_an_idle_session_ends(studio: Studio, recorder: Recorder) -> None:

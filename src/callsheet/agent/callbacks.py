@@ -6,8 +6,9 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 from callsheet.agent.api import Cascade, Rule
 from callsheet.agent.connection import Connection, PerThread
 from callsheet.agent.context import Call, Context
-from callsheet.agent.marks import Chain, Signature, chain_of, joined
+from callsheet.agent.marks import NOBODY, Chain, Signature, chain_of, joined
 from callsheet.agent.matching import ANY, Filter, wanted
+from callsheet.agent.records import at_work
 from callsheet.agent.shelf import Shelf
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
 from callsheet.agent.together import Batch, Burst, Member
@@ -84,6 +85,7 @@ class LegacyCallback(Callback):
         super().__init__(name, ordinal, logger)
         self._toolkit = toolkit
         self._hosted = hosted
+        self._signature = Signature(site, plugin)
         self._function = function
         self._form = form
         self._connection = connection
@@ -129,6 +131,7 @@ class LegacyCallback(Callback):
         sg = self._connection.ready()
         if self._use_session_uuid:
             sg.set_session_uuid(event["session_uuid"])
+        _writes_as(self._mark(event["session_uuid"]), self._toolkit)
         try:
             if self._form == WITH_LOGGER:
                 self._function(sg, self.logger, event, self._args)
@@ -138,6 +141,14 @@ class LegacyCallback(Callback):
                 self._function(self._context(sg, event, attempt, delivery_id))
         finally:
             self._connection.used()
+
+    def _mark(self, session_uuid: Any) -> str:
+        """Of what it writes through Toolkit, as the site's script. A user's is handed on where that is asked for; without any,
+        plugins of that script would take it for their own.
+        """
+        chain = chain_of(session_uuid)
+        handed_on = self._use_session_uuid and session_uuid and chain == NOBODY
+        return str(session_uuid) if handed_on else self._signature.mark(chain)
 
     def _context(self, sg: Any, event: Event, attempt: int, delivery_id: int) -> Context:
         return Context(
@@ -226,7 +237,7 @@ class OnCallback(Callback):
         chain = chain_of(event["session_uuid"])
         if self._is_too_deep(chain):
             raise Cascade(self._why_too_deep(chain))
-        self._connection.mark(self._signature.mark(chain))
+        self._begin(chain)
         context = self._context(event, attempt, delivery_id)
         try:
             self._rule.function(context)
@@ -246,7 +257,7 @@ class OnCallback(Callback):
     def prepare(self, members: List[Member]) -> Union[Batch, Burst]:
         """A list of contexts, or the last one's, which stands for all. What it writes is one deeper than the deepest event."""
         chains = [chain_of(one.event["session_uuid"]) for one in members]
-        self._connection.mark(self._signature.mark(joined(chains)))
+        self._begin(joined(chains))
         last = members[-1]
         if self._rule.settle:
             folded = [one.event["id"] for one in members[:-1]]
@@ -274,8 +285,20 @@ class OnCallback(Callback):
             toolkit=self._toolkit,
         )
 
+    def _begin(self, chain: Chain) -> None:
+        mark = self._signature.mark(chain)
+        self._connection.mark(mark)
+        _writes_as(mark, self._toolkit)
+
     def _is_too_deep(self, chain: Chain) -> bool:
         return chain.depth > self._cascade and self._signature.is_in(chain)
 
     def _why_too_deep(self, chain: Chain) -> str:
         return f"{chain.depth} of plugins' writes stand behind one another, and {self._cascade} are allowed"
+
+
+def _writes_as(mark: str, toolkit: Any) -> None:
+    """Have all carry the mark that this thread writes from now on by way of sessions, or of the Toolkit of this one."""
+    at_work.mark = mark
+    if toolkit is not None:
+        toolkit.mark(mark)

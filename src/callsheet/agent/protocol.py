@@ -24,9 +24,9 @@ The daemon says::
         run goes on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same
         object. "calls": how many deliveries are called together, call by call; without it, each for itself.
 
-    {"is": "call", "call": int, "plugin": str, "module": str, "function": str, "arguments": [list, dict]}
+    {"is": "call", "call": int, "plugin": str, "module": str, "function": str, "arguments": [list, dict], "mark": str}
         To a session: call that function, one of the plugin's module or of one that it can import. For "arguments" see
-        ``toolkit.carrying``; so for "value" below.
+        ``toolkit.carrying``; so for "value" below. "mark": the session uuid of what it writes.
 
     {"is": "answer", "call": int, "value": any | "failure": {"kind", "text", "traceback", "lost": bool}}
         What came of a call that the worker asked for. "lost": trying again may help.
@@ -64,7 +64,8 @@ The worker says::
     {"is": "emails", "plugin": str, "emails": true|false|[address, ...]}
         Whom the plugin wants mails to go to: the configured addresses, nobody, these.
 
-    {"is": "call", "call": int, "project": id|name, "plugin", "module", "function", "arguments", "timeout": float|null}
+    {"is": "call", "call": int, "project": id|name, "plugin", "module", "function", "arguments", "mark",
+     "timeout": float|null}
         Have a session make that call; the thread that wants it waits for the "answer".
     {"is": "called", "call": int}                         a session begins a call
     {"is": "answer", "call": int, …}                      what came of it, as above

@@ -12,7 +12,9 @@ _PREFIX = "plugin."
 _SAID = "said_to_callsheet"
 
 at_work = threading.local()
-"""``at_work.plugin``: whose code this thread runs; records of loggers that are nobody's, such as a library's, are that plugin's."""
+"""``at_work.plugin``: whose code this thread runs; records of loggers that are nobody's, such as a library's, are that plugin's.
+``at_work.mark``: the session uuid of what it writes, also in other processes.
+"""
 
 
 class RecordHandler(logging.Handler):

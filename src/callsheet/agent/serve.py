@@ -36,6 +36,7 @@ class Worker:
         self._caller_made = threading.Lock()
         self._toolkit: Any = None
         self._project: Optional[int] = None
+        self._site = ""
         self._make_call: Callable[..., Message] = dict
         self._stopping = False
         self._pid = os.getpid()
@@ -45,6 +46,7 @@ class Worker:
         setup = protocol.read(self._commands)
         if setup is None:
             return
+        self._site = setup["site"]
         # From here on the daemon's end is noticed, also while a plugin is being imported.
         threading.Thread(target=_guarded, args=(self._listen,), name="callsheet-commands", daemon=True).start()
         socket.setdefaulttimeout(setup["timeout"])
@@ -61,7 +63,7 @@ class Worker:
 
         with self._caller_made:  # of two that threads made at once, one would hear no answers
             if self._caller is None:
-                self._caller = Caller(self._channel.send, self._owner, self._toolkit, self._project)
+                self._caller = Caller(self._channel.send, self._owner, self._site, self._toolkit, self._project)
         return self._caller
 
     def _host(self, setup: Message) -> None:
@@ -149,7 +151,8 @@ class Worker:
         self._runners[order["plugin"]].run(order)
 
     def _call(self, order: Message) -> None:
-        at_work.plugin = order["plugin"]
+        at_work.plugin, at_work.mark = order["plugin"], order["mark"]
+        self._toolkit.mark(order["mark"])
         self._channel.send({"is": "called", "call": order["call"]})
         answer = self._make_call(order, self._plugins.get(order["plugin"]), self._toolkit, self._secrets)
         if self._is_alone():

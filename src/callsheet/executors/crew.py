@@ -331,6 +331,6 @@ class Crew:
             refuse(worker, message["call"], f"The function was not called: {why}.")
         else:
             plugin = seat.members[PluginKey(worker.site, message["plugin"])]
-            function = (message["module"], message["function"], message["arguments"], message["timeout"])
+            function = (message["module"], message["function"], message["arguments"], message["mark"], message["timeout"])
             self.sessions.call(message["project"], Call(worker, message["call"], plugin, *function))
         self.touched(worker)

@@ -16,6 +16,8 @@ import logging
 import os
 import re
 import sys
+import threading
+import weakref
 from typing import Any, Dict, Mapping, Optional
 
 from callsheet.agent.toolkit.environment import DROPPED
@@ -27,7 +29,7 @@ _VERSION = re.compile(r"^version:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 class Toolkit:
     """A project's open Toolkit: ``sgtk``, ``tk``, ``engine`` (None if none was asked for), the core's ``version`` and ``core``."""
 
-    def __init__(self, told: Mapping[str, Any], sgtk: Any, tk: Any, version: str) -> None:
+    def __init__(self, told: Mapping[str, Any], sgtk: Any, tk: Any, version: str, connections: "Connections") -> None:
         self.sgtk = sgtk
         self.tk = tk
         self.engine: Any = None
@@ -35,6 +37,7 @@ class Toolkit:
         self.core = str(told["core"])
         self._told = told
         self._project: Any = None
+        self.mark = connections.mark
 
     def context_for(self, entity: Optional[Mapping[str, Any]] = None) -> Any:
         """The ``sgtk.Context`` of an entity's link; of the project without one."""
@@ -87,9 +90,9 @@ def open_toolkit(told: Mapping[str, Any]) -> Toolkit:
         _check_core(told, sgtk)
         forward_log(int(told.get("log_level") or logging.WARNING))
         doing = "logging in as script {}".format(told["script"])
-        log_in(sgtk, told)
+        connections = Connections(log_in(sgtk, told))
         doing = f"opening the configuration with core {version}"
-        toolkit = Toolkit(told, sgtk, sgtk.sgtk_from_path(told["config"]), version)
+        toolkit = Toolkit(told, sgtk, sgtk.sgtk_from_path(told["config"]), version, connections)
         _check_configuration(told, toolkit.tk)
         if told.get("engine"):
             doing = "reading the project from {}".format(told["host"])
@@ -129,6 +132,34 @@ def log_in(sgtk: Any, told: Mapping[str, Any]) -> Any:
     )
     sgtk.set_authenticated_user(user)
     return user
+
+
+class Connections:
+    """The connections that a core makes for itself: one for each thread, and others where it likes.
+
+    A core writes through these alone (publishes, folders), as whoever is logged in; that user makes them.
+    """
+
+    def __init__(self, user: Any) -> None:
+        self._make = user.create_sg_connection
+        self._made: "weakref.WeakSet[Any]" = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._mark: Optional[str] = None
+        user.create_sg_connection = self._connect
+
+    def mark(self, session_uuid: Optional[str]) -> None:
+        """Have all that they write from now on carry this session uuid, those that are there and those to come."""
+        with self._lock:
+            self._mark = session_uuid
+            for one in self._made:
+                one.set_session_uuid(session_uuid)
+
+    def _connect(self) -> Any:
+        made = self._make()
+        with self._lock:
+            self._made.add(made)
+            made.set_session_uuid(self._mark)
+        return made
 
 
 class _Forward(logging.Handler):

@@ -10,7 +10,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from callsheet.agent import present
 from callsheet.agent.failures import Secrets, failure_of
+from callsheet.agent.marks import Signature
 from callsheet.agent.protocol import Message
+from callsheet.agent.records import at_work
 from callsheet.agent.toolkit.carrying import CarryError, pack, unpack
 
 Project = Union[int, str, Mapping[str, Any]]
@@ -41,10 +43,16 @@ class Caller:
     """A worker's way to sessions. ``say`` sends a message to the daemon."""
 
     def __init__(
-        self, say: Callable[[Message], None], owner: Callable[[Callable[..., Any]], str], toolkit: Any, project: Optional[int]
+        self,
+        say: Callable[[Message], None],
+        owner: Callable[[Callable[..., Any]], str],
+        site: str,
+        toolkit: Any,
+        project: Optional[int],
     ) -> None:
         """``owner``: the name of the plugin that a function is of. ``toolkit``: that of this worker, and whose, if it has one."""
         self._say = say
+        self._site = site
         self._owner = owner
         self.toolkit = toolkit
         self.project = project
@@ -64,6 +72,8 @@ class Caller:
             "arguments": pack(arguments, "the arguments"),
             "timeout": timeout,
         }
+        # Of a thread that no delivery runs in, nothing but the plugin is known.
+        message["mark"] = getattr(at_work, "mark", None) or Signature(self._site, message["plugin"]).mark()
         answer: "queue.SimpleQueue[Message]" = queue.SimpleQueue()
         with self._lock:
             self._waiting[message["call"]] = answer

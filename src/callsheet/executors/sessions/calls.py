@@ -19,7 +19,7 @@ class Call:
     """``function`` of ``module``, which ``plugin`` imports or is; ``number`` is the call's in the worker that waits for the answer.
 
     ``arguments`` is what ``agent.toolkit.carrying`` made of them: the daemon only passes it on. ``timeout``: seconds that the
-    function may take; None: as long as it likes.
+    function may take; None: as long as it likes. ``mark``: the session uuid of what it writes.
     """
 
     caller: Worker
@@ -28,6 +28,7 @@ class Call:
     module: str
     function: str
     arguments: Any
+    mark: str
     timeout: float | None
 
 
@@ -61,6 +62,7 @@ class Calls:
             "module": call.module,
             "function": call.function,
             "arguments": call.arguments,
+            "mark": call.mark,
         }
         self._send(session, order)
 

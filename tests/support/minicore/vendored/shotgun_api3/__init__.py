@@ -1,4 +1,4 @@
-"""Reads from a site; enough for a core."""
+"""Reads from a site, and makes entities; enough for a core."""
 
 import json
 import urllib.request
@@ -26,6 +26,13 @@ class Shotgun(object):
     def close(self):
         pass
 
+    def set_session_uuid(self, session_uuid):
+        self._auth["session_uuid"] = session_uuid
+
+    def create(self, entity_type, data):
+        fields = [{"field_name": name, "value": value} for name, value in data.items()]
+        return self._call("create", {"type": entity_type, "fields": fields, "return_fields": ["id"]})
+
     def find_one(self, entity_type, filters, fields=None):
         found = self.find(entity_type, filters, fields)
         return found[0] if found else None
@@ -44,11 +51,15 @@ class Shotgun(object):
             "paging": {"entities_per_page": 500, "current_page": 1},
             "sorts": [{"field_name": "id", "direction": "asc"}],
         }
-        body = json.dumps({"method_name": "read", "params": [self._auth, asked]}).encode("utf-8")
+        return self._call("read", asked)["entities"]
+
+    def _call(self, method, asked):
+        auth = {name: value for name, value in self._auth.items() if value is not None}
+        body = json.dumps({"method_name": method, "params": [auth, asked]}).encode("utf-8")
         request = urllib.request.Request(self.base_url + "/api3/json", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             told = json.loads(answer.read().decode("utf-8"))
         if isinstance(told, dict) and told.get("exception"):
             kind = AuthenticationFault if told.get("error_code") == 102 else Fault
             raise kind(told["message"])
-        return told["results"]["entities"]
+        return told["results"]

@@ -1,6 +1,7 @@
 """The door: ``sgtk_from_path``."""
 
 import os
+import threading
 
 from .configuration import OWN, PipelineConfiguration, registered
 from .context import Context
@@ -14,13 +15,14 @@ class Sgtk(object):
 
     def __init__(self, path):
         self.pipeline_configuration = path if isinstance(path, PipelineConfiguration) else PipelineConfiguration(registered(path))
-        self._sg = None
+        self._mine = threading.local()
 
     @property
     def shotgun(self):
-        if self._sg is None:
-            self._sg = create_sg_connection(self.pipeline_configuration.get_path())
-        return self._sg
+        """One for each thread."""
+        if not hasattr(self._mine, "sg"):
+            self._mine.sg = create_sg_connection(self.pipeline_configuration.get_path())
+        return self._mine.sg
 
     @property
     def version(self):
