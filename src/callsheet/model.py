@@ -181,6 +181,18 @@ class PluginState(StrEnum):
     GONE = "gone"
 
 
+class Stamp(NamedTuple):
+    """What tells a file from another one at the same path: when its text was written, as it says itself, and when it last changed
+    in any way, in ns; its size in bytes, its inode, and where it lies once all links are followed.
+    """
+
+    mtime: int
+    ctime: int
+    size: int
+    inode: int
+    real: str
+
+
 @dataclass(frozen=True, slots=True)
 class PluginFile:
     """A plugin as found on disk. ``generation`` grows by one with each (re)load in this daemon's life."""
@@ -190,6 +202,7 @@ class PluginFile:
     ordinal: int
     mtime: float
     generation: int = 0
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,27 @@ to be missing: a vanished mount must not look like deleted plugins.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from callsheet.model import PluginFile, PluginKey
+from callsheet.model import PluginFile, PluginKey, Stamp
 from callsheet.texts import storable
 
 SUFFIX = ".py"
+
+SETTLE = 0.5
+"""Seconds for which a changed file must stay as it is before it is loaded: it may be half written."""
+
+COARSE = 2.0
+"""Seconds by which a file's time may be off on a network share: first the client's own, later what the server made of it, which
+may count whole seconds. Within that, only the text tells whether the file has changed.
+"""
 
 
 class LeftOut(NamedTuple):
@@ -39,8 +49,82 @@ class Discovery:
 class _Found(NamedTuple):
     path: str
     stem: str
-    mtime: float
+    stamp: Stamp
     folder: int
+
+
+@dataclass(slots=True)
+class _Seen:
+    stamp: Stamp | None
+    at: float
+    text: bytes = b""
+
+
+class Watch:
+    """Tells which files are other ones than those that were loaded: newer or older, moved there, or reached by another link.
+
+    A file that is touched counts as another one. What a network share makes of a file's time or inode does not, nor does one that
+    still changes.
+    """
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._loaded: dict[PluginKey, _Seen] = {}
+        self._changing: dict[PluginKey, _Seen] = {}
+        self.restless = False
+        """A file has changed, and is to be looked at again in SETTLE seconds; whoever takes note of it unsets this."""
+
+    def loaded(self, file: PluginFile) -> None:
+        """The file is loaded, as it is now."""
+        self._changing.pop(file.key, None)
+        self._loaded[file.key] = _Seen(file.stamp, self._steady(), _text_of(file))
+
+    def gone(self, key: PluginKey) -> bool:
+        """The file was not found; whether that has lasted, so that it is not just being replaced."""
+        if not self._has_settled(key, None):
+            return False
+        self._loaded.pop(key, None)
+        return True
+
+    def is_another(self, file: PluginFile) -> bool:
+        """Whether it is to be loaded: it was not yet, or has changed since, and does not change any more."""
+        loaded = self._loaded.get(file.key)
+        if loaded is None or self._differs(file, loaded):
+            return self._has_settled(file.key, file.stamp)
+        loaded.stamp = file.stamp
+        self._changing.pop(file.key, None)
+        return False
+
+    def _has_settled(self, key: PluginKey, stamp: Stamp | None) -> bool:
+        seen = self._changing.get(key)
+        if seen is None or _written(seen.stamp) != _written(stamp):
+            seen = self._changing[key] = _Seen(stamp, self._steady())
+        if self._steady() - seen.at < SETTLE:
+            self.restless = True
+            return False
+        del self._changing[key]
+        return True
+
+    def _differs(self, file: PluginFile, loaded: _Seen) -> bool:
+        before, now = loaded.stamp, file.stamp
+        if now == before and self._steady() - loaded.at > 2 * COARSE:
+            return False
+        if before is None or now is None or now.real != before.real or abs(now.mtime - before.mtime) >= COARSE * 1e9:
+            return now != before
+        # The rights may have changed, or the text, with its old time put back; or twice within what a share counts as one moment.
+        return _text_of(file) != loaded.text
+
+
+def _written(stamp: Stamp | None) -> tuple[int, int, str] | None:
+    """What of a stamp changes while a file is being written."""
+    return stamp and (stamp.mtime, stamp.size, stamp.real)
+
+
+def _text_of(file: PluginFile) -> bytes:
+    try:
+        return hashlib.sha256(Path(file.path).read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
@@ -69,7 +153,7 @@ def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None
         result.left_out.extend(left_out)
     names = plugin_names(found, _tags(folders), _kept(found, result.missing, known or {}))
     result.plugins.extend(
-        PluginFile(PluginKey(site, name), one.path, ordinal, one.mtime)
+        PluginFile(PluginKey(site, name), one.path, ordinal, one.stamp.mtime / 1e9, stamp=one.stamp)
         for ordinal, (one, name) in enumerate(zip(found, names, strict=True))
     )
     return result
@@ -98,6 +182,7 @@ def plugin_names(found: Sequence[_Found], tags: Sequence[str], kept: Mapping[str
 
 def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
     found, left_out = [], []
+    real = folder.resolve()
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             if not entry.name.endswith(SUFFIX) or entry.name.startswith("."):
@@ -108,7 +193,9 @@ def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
                 left_out.append(LeftOut(Path(entry.path), _unreadable(entry, error)))
                 continue
             if stat.S_ISREG(status.st_mode):
-                found.append(_Found(entry.path, entry.name[: -len(SUFFIX)], status.st_mtime, number))
+                lies = Path(entry.path).resolve() if entry.is_symlink() else real / entry.name
+                stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, str(lies))
+                found.append(_Found(entry.path, entry.name[: -len(SUFFIX)], stamp, number))
             else:
                 left_out.append(LeftOut(Path(entry.path), _other(status.st_mode)))
     return found, left_out

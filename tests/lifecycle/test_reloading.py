@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from callsheet.model import PluginState
 from tests.support.running import RunningDaemon
@@ -40,23 +41,30 @@ def test_a_changed_file_is_loaded_anew_with_the_helper_beside_it(studio: Studio)
         assert studio.trace.events("plugin") == [first, second]
 
 
-def test_a_file_is_loaded_anew_only_if_it_is_strictly_newer(studio: Studio) -> None:
-    path = studio.write("plugin", noting())
+def test_a_plugin_rolled_back_with_its_old_time_goes_on_with_that(studio: Studio) -> None:
+    # Given a plugin, and a folder of releases that another one is a link into
+    path = studio.write("plugin", noting("note('good', event)"))
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    backup = shutil.copy2(path, studio.folder / "backup")
+    for release in ("old", "new"):
+        studio.write(f"../{release}", noting(f"note({release!r}, event)"))
+    os.utime(studio.folder / "old.py", (1_600_000_000, 1_600_000_000))
+    link = studio.plugins / "linked.py"
+    link.symlink_to(studio.folder / "new.py")
     with studio.started() as daemon:
-        one_more(studio, daemon, "plugin")
-        before = path.stat().st_mtime_ns
-        # When it has another text but an older time, as from a backup; another plugin's coming shows that somebody looked
-        path.write_text(studio.trace.source(noting("note('older', event)")))
-        os.utime(path, ns=(before - 1_000_000_000, before - 1_000_000_000))
-        studio.write("second", noting())
-        daemon.until(lambda: standing(studio, "second") is PluginState.READY)
-        # Then it is as it was
-        one_more(studio, daemon, "plugin")
-        assert studio.trace.events("plugin", word="older") == []
-        # Until it is newer
-        os.utime(path, ns=(before + 1_000_000_000, before + 1_000_000_000))
+        one_more(studio, daemon, "linked", "new")
+        studio.write("plugin", noting("note('bad', event)"))
         daemon.until(lambda: daemon.said(f"Reloading plugin at {path}"))
-        one_more(studio, daemon, "plugin", "older")
+        one_more(studio, daemon, "plugin", "bad")
+        # When both are rolled back
+        shutil.copy2(backup, path)
+        link.unlink()
+        link.symlink_to(studio.folder / "old.py")
+        daemon.until(lambda: daemon.log.count(f"Reloading plugin at {path}") == 2)
+        daemon.until(lambda: daemon.said(f"Reloading plugin at {link}"))
+        # Then the old text is what runs
+        one_more(studio, daemon, "plugin", "good")
+        one_more(studio, daemon, "linked", "old")
 
 
 def test_events_written_while_a_plugin_reloads_reach_its_new_text(studio: Studio) -> None:

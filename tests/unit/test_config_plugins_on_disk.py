@@ -1,12 +1,17 @@
-"""Which plugins stand in a site's folders: order, names, and what is left out."""
+"""Which plugins stand in a site's folders: order, names, what is left out, and which files are other ones than were loaded."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from callsheet.model import PluginKey
-from callsheet.plugins_on_disk import LeftOut, discover, find_plugins
+import pytest
+
+from callsheet.model import PluginFile, PluginKey
+from callsheet.plugins_on_disk import COARSE, SETTLE, LeftOut, Watch, discover, find_plugins
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -135,3 +140,171 @@ def test_two_names_that_are_written_alike_are_two_plugins(tmp_path: Path) -> Non
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9mo.py")).touch()
 
     assert len(set(names([tmp_path]))) == 2
+
+
+@dataclass
+class Looks:
+    """Looks at ``x.py`` of a folder again and again, on a clock of the test's, and loads it when that is due."""
+
+    folder: Path
+    now: float = 100.0
+    seen: Callable[[PluginFile], PluginFile] = lambda file: file
+    """What the file system makes of a file before it is seen."""
+    loads: list[str] = field(default_factory=list)
+    gone: bool = False
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(lambda: self.now)
+        self.file = self.folder / "x.py"
+
+    def look(self, times: int = 1) -> int:
+        """Look, SETTLE apart; how often it was loaded by that."""
+        before = len(self.loads)
+        for _ in range(times):
+            self.now += SETTLE
+            found = discover("studio", [self.folder]).plugins
+            for file in map(self.seen, found):
+                if self._watch.is_another(file):
+                    self.loads.append(self.file.read_text())
+                    self._watch.loaded(file)
+            self.gone = not found and self._watch.gone(PluginKey("studio", "x"))
+        return len(self.loads) - before
+
+
+@pytest.fixture
+def looks(tmp_path: Path) -> Looks:
+    """With the file written, dated a day ago and loaded, and left alone for some looks."""
+    looks = Looks(make(tmp_path / "plugins", "x.py"))
+    looks.file.write_text("first")
+    date(looks.file, days=1)
+    assert looks.look(2) == 1
+    assert looks.look(20) == 0
+    return looks
+
+
+def date(file: Path, *, days: float = 0.0, seconds: float = 0.0) -> None:
+    at = 1_700_000_000 - days * 86400 - seconds
+    os.utime(file, (at, at))
+
+
+def save_in_place(looks: Looks) -> None:
+    looks.file.write_text("other")
+
+
+def save_by_renaming(looks: Looks) -> None:
+    fresh = looks.file.with_suffix(".new")
+    fresh.write_text("other")
+    fresh.replace(looks.file)
+
+
+def save_by_moving_the_old_one_away(looks: Looks) -> None:
+    looks.file.rename(looks.file.with_suffix(".py~"))
+    assert looks.look() == 0  # somebody looks just now
+    looks.file.write_text("other")
+
+
+def roll_back(looks: Looks) -> None:
+    backup = looks.folder / "backup"
+    backup.write_text("other")
+    date(backup, days=300)
+    shutil.copy2(backup, looks.file)
+
+
+def restore_of_the_same_time_and_size(looks: Looks) -> None:
+    looks.file.unlink()
+    looks.file.write_text("other")
+    date(looks.file, days=1)
+
+
+def change_the_link(looks: Looks) -> None:
+    release = make(looks.folder.parent / "releases", "x.py") / "x.py"
+    release.write_text("other")
+    date(release, days=1)
+    looks.file.unlink()
+    looks.file.symlink_to(release)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        save_in_place,
+        save_by_renaming,
+        save_by_moving_the_old_one_away,
+        roll_back,
+        restore_of_the_same_time_and_size,
+        change_the_link,
+    ],
+)
+def test_another_file_is_loaded_once_whatever_its_time(looks: Looks, change: Callable[[Looks], None]) -> None:
+    change(looks)
+    assert looks.look(20) == 1
+    assert looks.loads[-1] == "other"
+
+
+def test_a_folder_that_is_a_link_to_another_release_has_other_files(tmp_path: Path) -> None:
+    # Given two releases whose plugins are alike to the byte and the second; what they import may differ
+    for release in ("1", "2"):
+        (make(tmp_path / release, "x.py") / "x.py").write_text("same")
+        date(tmp_path / release / "x.py")
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "2")
+    looks = Looks(link)
+    assert looks.look(20) == 1
+    # When
+    link.unlink()
+    link.symlink_to(tmp_path / "1")
+    # Then
+    assert looks.look(20) == 1
+
+
+def test_a_file_that_is_touched_is_loaded_and_one_whose_rights_change_is_not(looks: Looks) -> None:
+    date(looks.file, days=1, seconds=-COARSE)
+    assert looks.look(20) == 1
+    looks.file.chmod(0o400)
+    assert looks.look(20) == 0
+
+
+def test_a_file_is_not_loaded_while_it_grows(looks: Looks) -> None:
+    for _ in range(10):
+        with looks.file.open("a") as file:
+            file.write("+")
+        assert looks.look() == 0
+    assert looks.look(20) == 1
+    assert looks.loads[-1] == "first++++++++++"
+
+
+def test_a_second_text_of_the_same_second_and_size_is_seen(looks: Looks) -> None:
+    # Given a share that counts whole seconds
+    looks.file.write_text("other")
+    date(looks.file)
+    assert looks.look(2) == 1
+    # When it is saved again within the second that the first one bears
+    looks.file.write_text("newer")
+    date(looks.file)
+    # Then that is seen
+    assert looks.look(3) == 1
+    assert looks.loads[-1] == "newer"
+
+
+def test_what_a_share_makes_of_time_and_inode_reloads_nothing(looks: Looks) -> None:
+    # Given a share that rounds times once the server has the file, and gives it another inode whenever it is asked
+    count = iter(range(1, 1000))
+
+    def odd(file: PluginFile) -> PluginFile:
+        assert file.stamp is not None
+        number = next(count)
+        mtime = file.stamp.mtime + (0 if number % 3 else 999_999_999)
+        return replace(file, stamp=file.stamp._replace(mtime=mtime, inode=number))
+
+    looks.seen = odd
+    # Then nothing is loaded for that, and a change is seen nevertheless
+    assert looks.look(40) == 0
+    save_in_place(looks)
+    assert looks.look(20) == 1
+
+
+def test_a_file_is_gone_once_that_has_lasted(looks: Looks) -> None:
+    looks.file.unlink()
+    assert [(looks.look(), looks.gone) for _ in range(2)] == [(0, False), (0, True)]
+    looks.file.write_text("first")
+    assert looks.look(20) == 1

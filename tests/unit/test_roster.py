@@ -20,7 +20,8 @@ def test_the_sites_reading_waits_for_plugins_at_the_start_and_for_no_reload(tmp_
     plugin.write_text(legacy("pass"))
     executor = InlineExecutor({SITE: setup()})
     with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
-        roster = Roster({SITE: [folder]}, executor, ledger)
+        steady = iter(range(0, 100, 10))
+        roster = Roster({SITE: [folder]}, executor, ledger, steady=lambda: float(next(steady)))
         assert roster.starting(SITE)
         roster.step()
         assert roster.starting(SITE)
@@ -31,6 +32,7 @@ def test_the_sites_reading_waits_for_plugins_at_the_start_and_for_no_reload(tmp_
 
         later = plugin.stat().st_mtime + 10
         os.utime(plugin, (later, later))
+        roster.step()
         roster.step()
 
         assert roster.state(SITE, "plugin") is PluginState.LOADING

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from callsheet import telemetry
 from callsheet.model import GLOBAL, Callback, CallbackKey, Manifest, PluginFile, PluginKey, PluginState
-from callsheet.plugins_on_disk import Discovery, discover
+from callsheet.plugins_on_disk import SETTLE, Discovery, Watch, discover
 from callsheet.ports import Executor, Ledger
 from callsheet.services.service import Service
 
@@ -37,7 +37,7 @@ class _Known:
 
 
 class Roster(Service):
-    """Loads plugins that are new, reloads those whose file is newer than when it was loaded, and keeps their manifests."""
+    """Loads plugins that are new, reloads those whose file is another one than was loaded, and keeps their manifests."""
 
     name = "roster"
 
@@ -49,6 +49,7 @@ class Roster(Service):
         *,
         in_turn: Container[str] = (),
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``in_turn``: the sites whose legacy plugins run one after another, event by event."""
         super().__init__()
@@ -57,6 +58,7 @@ class Roster(Service):
         self._executor = executor
         self._ledger = ledger
         self._clock = clock
+        self._watch = Watch(steady)
         self._lock = threading.RLock()
         self._known: dict[PluginKey, _Known] = {}
         self._ready: dict[str, Ready] = {site: Ready() for site in folders}
@@ -74,7 +76,8 @@ class Roster(Service):
             if site not in self._looked:
                 names = {record.path: record.key.name for record in self._ledger.plugins(site)}
             self._look(site, discover(site, folders, names))
-        return LOOK_EVERY
+        restless, self._watch.restless = self._watch.restless, False
+        return SETTLE if restless else LOOK_EVERY
 
     def described(self, manifest: Manifest) -> None:
         """Take in what a worker said of its plugin. What comes from an older load than the last is stale, and dropped."""
@@ -149,9 +152,9 @@ class Roster(Service):
                 self._first_look(site, present)
             for file in found.plugins:
                 known = self._known.get(file.key)
-                if known is None or known.state is PluginState.GONE or file.mtime > known.file.mtime:
+                if (known is None and site not in self._looked) or self._watch.is_another(file):
                     self._load(file)
-                elif (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
+                elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
                     known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation)
                     self._ledger.enrol([known.file], known.state, self._clock())
                     self._publish(site)
@@ -159,7 +162,8 @@ class Roster(Service):
             for key, known in self._known.items():
                 # A folder that is away (a mount, a network share) says nothing about the plugins in it: they keep running.
                 away = str(Path(known.file.path).parent) in missing
-                if key.site == site and key not in present and not away and known.state is not PluginState.GONE:
+                lost = key.site == site and key not in present and not away and known.state is not PluginState.GONE
+                if lost and self._watch.gone(key):
                     self._lose(known)
             self._looked.add(site)
         for path, reason in found.left_out:
@@ -192,6 +196,7 @@ class Roster(Service):
         telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)
         self._progress = time.monotonic()
         self._publish(file.key.site)
+        self._watch.loaded(file)
         self._executor.load(file)
 
     def _lose(self, known: _Known) -> None:
