@@ -49,6 +49,15 @@ def checked(stage: Stage, text: str, *callbacks: str, **fields: Any) -> None:
         assert report.verdict is Verdict.OK, report.failure
 
 
+CLASS = """
+from functools import partial
+class Class:
+    def fits(self, sg, event, args): pass
+    def yields(self, sg, event, args): yield
+    async def yields_later(self, sg, event, args): yield
+"""
+
+
 def problem(stage: Stage, text: str) -> str:
     """The last line of why a plugin could not register."""
     manifest = stage.start("plugin", text)
@@ -99,12 +108,102 @@ def test_registering_by_position_and_by_keyword(staging: Staging) -> None:
             "TypeError: registerCallback() got an unexpected keyword",
         ),
         ("reg.registerCallback('n', 'the-key', print, ['A'])", "TypeError: matchEvents can't be ['A']. It is a dict such as"),
+        ("reg.registerCallback('n', 'the-key', Class)", "TypeError: The callback can't be the class Class"),
+        ("reg.registerCallback('n', 'the-key', Class().yields)", "TypeError: Class.yields is a generator: calling it runs none of"),
+        ("reg.registerCallback('n', 'the-key', Class().yields_later)", "TypeError: Class.yields_later is an asynchronous gen"),
+        ("reg.registerCallback('n', 'the-key', partial(Class().yields))", "TypeError: Class.yields is a generator"),
+        ("reg.registerCallback('n', 'the-key', partial(Class().fits, 5))", "TypeError: Class.fits(event, args) can't be called as"),
+        ("reg.registerCallback(None, None, print)", "TypeError: registerCallback() needs the name of a script user, not None."),
+        ("reg.registerCallback(' ', 'the-key', print)", "TypeError: registerCallback() needs the name of a script user, not ' '."),
+        (
+            "for each in (1, 2): reg.registerCallback('n', 'the-key', print, {'A': ['x']}, {'a': each // 3})",
+            "ValueError: print is registered already, with the same matchEvents and args",
+        ),
+        (
+            "one = Class(); [reg.registerCallback('n', 'the-key', one.fits) for each in (1, 2)]",
+            "ValueError: Class.fits is registered already",
+        ),
         ("reg.engine", "AttributeError: type object 'Registrar' has no attribute 'engine'"),
         ("reg.setEmails(5)", "ValueError: setEmails takes True, False or addresses; got 5."),
     ],
 )
-def test_what_can_not_be_registered_says_so(staging: Staging, statement: str, last_line: str) -> None:
-    assert problem(staging(), f"def registerCallbacks(reg):\n    {statement}").startswith(last_line)
+def test_what_can_not_be_registered_says_so_and_where(staging: Staging, statement: str, last_line: str) -> None:
+    stage = staging()
+
+    said = problem(stage, CLASS + f"def registerCallbacks(reg):\n    {statement}")
+
+    assert said.startswith(last_line)
+    assert said.endswith(f" ({stage.folder / 'plugin.py'}, line 8)")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def registerCallbacks(): pass", "registerCallbacks() must take exactly one positional argument, the registrar."),
+        ("def registerCallbacks(reg, more): pass", "registerCallbacks(reg, more) must take exactly one"),
+        ("async def registerCallbacks(reg): pass", "registerCallbacks can't be async def"),
+        ("def registerCallbacks(reg): yield", "registerCallbacks is a generator"),
+    ],
+)
+def test_what_would_register_nothing_is_refused(staging: Staging, source: str, said: str) -> None:
+    stage = staging()
+
+    told = problem(stage, f"\n{source}")
+
+    assert told.startswith(f"TypeError: {said}")
+    assert told.endswith(f" ({stage.folder / 'plugin.py'}, line 2)")
+
+
+def test_a_mistake_in_on_names_the_plugins_line_and_none_of_the_agents(staging: Staging) -> None:
+    stage = staging()
+
+    manifest = stage.start("plugin", 'from callsheet import on\n\n@on("*",\n    slots=0)\ndef callback(ctx): pass')
+
+    assert manifest.problem is not None
+    *_, last = manifest.problem.splitlines()
+    assert last == f"ValueError: slots=0: a whole number, 1 or more. ({stage.folder / 'plugin.py'}, line 3)"
+    assert "callsheet/agent" not in manifest.problem
+
+
+def test_a_mistake_through_a_helper_names_the_plugins_line(staging: Staging) -> None:
+    stage = staging()
+    stage.write("helping/helper", "def register(reg, callback):\n    reg.registerCallback('n', 'the-key', callback)")
+
+    said = problem(stage, "def registerCallbacks(reg):\n    import helping.helper\n    helping.helper.register(reg, lambda: None)")
+
+    assert said.endswith(f" ({stage.folder / 'plugin.py'}, line 3)")
+
+
+def test_what_shotgunevents_can_call_is_taken(staging: Staging) -> None:
+    checked(
+        staging(),
+        """
+        import functools
+
+        class Callback:
+            def __call__(self, sg, logger, event, args): pass
+            def method(self, sg, logger, event, args): pass
+            @classmethod
+            def of_class(cls, sg, logger, event, args): pass
+            @staticmethod
+            def static(sg, logger, event, args): pass
+
+        def wrapped(function):
+            @functools.wraps(function)
+            def wrapper(sg, logger, event, args):
+                return function(sg, logger, event, args, "more")
+            return wrapper
+
+        def registerCallbacks(reg):
+            one = Callback()
+            for number, callback in enumerate([
+                Callback(), Callback(), one.method, Callback.of_class, one.static, print, lambda *everything: 5,
+                functools.partial(lambda first, sg, logger, event, args: None, 1), wrapped(lambda a, b, c, d, e: None),
+            ]):
+                reg.registerCallback("n", "the-key", callback, args=number)
+        """,
+        *["Callback", "Callback#2", "method", "of_class", "static", "print", "<lambda>", "partial", "<lambda>#2"],
+    )
 
 
 def test_the_three_forms_get_what_they_ask_for(staging: Staging) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 
-from callsheet.agent.signatures import check_callable, form_of, logger_name_of, name_of
+from callsheet.agent.signatures import check_callable, form_of, is_coroutine_function, logger_name_of, name_of
 
 
 class Instance:
@@ -33,6 +34,38 @@ class InC:
 def two(sg: Any, event: Any) -> None: ...
 
 
+async def later(sg: Any, logger: Any, event: Any, args: Any) -> None: ...
+
+
+@types.coroutine
+def by_yield(sg: Any, logger: Any, event: Any, args: Any) -> Iterator[None]:
+    yield
+
+
+class Later:
+    async def __call__(self, context: Any) -> None: ...
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As a decorator does that takes anything."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return wrapper
+
+
+def with_database(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As a decorator does that adds an argument."""
+
+    @functools.wraps(function)
+    def wrapper(sg: Any, logger: Any, event: Any, args: Any) -> Any:
+        return function(sg, logger, event, args, "database")
+
+    return wrapper
+
+
 def with_keyword(sg: Any, logger: Any, event: Any, args: Any, *, must: Any) -> None: ...
 
 
@@ -55,6 +88,13 @@ def with_keyword(sg: Any, logger: Any, event: Any, args: Any, *, must: Any) -> N
         (Mock(), 4),
         (InC(), 4),
         (print, 4),
+        (later, 4),
+        (Later(), 1),
+        (wrapped(lambda context: None), 1),
+        (wrapped(Instance().method), 3),
+        (wrapped(lambda sg, logger, event, args, added: None), 4),
+        (with_database(lambda sg, logger, event, args, database: None), 4),
+        (functools.lru_cache(lambda sg, event, args: None), 3),
     ],
 )
 def test_the_form_is_told_by_the_signature(callback: Callable[..., Any], form: int) -> None:
@@ -81,6 +121,30 @@ def test_a_signature_that_fits_none_is_named_with_the_three_that_do(callback: Ca
 def test_what_can_not_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match=r"must be a callable object .* not 5\."):
         check_callable(5)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        later,
+        by_yield,
+        Later(),
+        Later().__call__,
+        functools.partial(later, None),
+        functools.partial(functools.partial(later, None), None),
+        wrapped(later),
+        wrapped(functools.partial(later)),
+        functools.partial(wrapped(later)),
+        AsyncMock(),
+    ],
+)
+def test_a_coroutine_function_is_told_inside_of_what_is_around_it(callback: Callable[..., Any]) -> None:
+    assert is_coroutine_function(callback)
+
+
+@pytest.mark.parametrize("callback", [two, Instance(), Instance().method, print, wrapped(two), Mock(), MagicMock(), InC(), Later])
+def test_others_are_none(callback: Callable[..., Any]) -> None:
+    assert not is_coroutine_function(callback)
 
 
 def test_names_are_those_of_functions_and_of_classes_of_instances() -> None:

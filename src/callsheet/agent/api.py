@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 from callsheet.agent.lanes import check_lane
 from callsheet.agent.links import Links, links_of
 from callsheet.agent.options import Names, check_options, check_together, check_types, retry_policy, settling, texts
+from callsheet.agent.signatures import check_callable, check_takes_one, shown_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Which = Any
@@ -143,9 +144,14 @@ def on(
     def register(function: Function) -> Function:
         if not callable(function):
             raise TypeError(f"@on decorates a function that takes a Context, not {function!r}.")
+        check_callable(function)
+        check_takes_one(function, "the Context" if batch == 1 else "the list of Contexts")
+        rule = Rule(function=function, **common)
         rules = getattr(_gathering, "rules", None)
         if rules is not None:  # imported by a worker; in a test of the function alone nobody gathers
-            rules.append(Rule(function=function, **common))
+            if rule in rules:
+                raise ValueError(f"{shown_name(function)} has the same @on twice: it would be called twice for each event.")
+            rules.append(rule)
         return function
 
     return register

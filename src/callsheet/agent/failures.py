@@ -2,7 +2,7 @@
 
 import traceback
 from types import TracebackType
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from callsheet.agent.showing import STARS, shown
 from callsheet.agent.toolkit.howto import cure_for
@@ -63,10 +63,36 @@ def beyond(frames: Optional[TracebackType], skip: int) -> Optional[TracebackType
     return frames
 
 
-def traceback_of(error: BaseException, frames: Optional[TracebackType]) -> str:
-    """The traceback as Python prints it, from ``frames`` on."""
+def told_of_plugin(error: BaseException, path: str, skip: int, *, place: str = "") -> str:
+    """The traceback of an error at import or registration. Where the agent itself refuses what the plugin at ``path`` says, the
+    agent's own frames are left out and the plugin's line stands at the end. ``place``: for where no line of the plugin ran.
+    """
+    frames = list(_frames(error.__traceback__))
+    theirs = [one for one in frames if not _is_the_agents(one)]
+    shown = beyond(error.__traceback__, skip)
+    if theirs and theirs[-1] is frames[-1]:
+        return traceback_of(error, shown)
+    if theirs:
+        guilty = next((one for one in reversed(theirs) if one.tb_frame.f_code.co_filename == path), theirs[-1])
+        place = f"{guilty.tb_frame.f_code.co_filename}, line {guilty.tb_lineno}"
+    text = traceback_of(error, shown if theirs else None, frames.index(theirs[-1]) + 1 - skip if theirs else None)
+    return f"{text} ({place})" if place else text
+
+
+def _frames(frames: Optional[TracebackType]) -> Iterator[TracebackType]:
+    while frames is not None:
+        yield frames
+        frames = frames.tb_next
+
+
+def _is_the_agents(one: TracebackType) -> bool:
+    return str(one.tb_frame.f_globals.get("__name__", "")).startswith("callsheet.agent.")
+
+
+def traceback_of(error: BaseException, frames: Optional[TracebackType], limit: Optional[int] = None) -> str:
+    """The traceback as Python prints it, from ``frames`` on, ``limit`` of them."""
     try:
-        return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+        return "".join(traceback.format_exception(type(error), error, frames, limit)).rstrip()
     except Exception:  # noqa: BLE001 - an exception whose own text fails must still be reported
         return f"{kind_of(error)}: {_text(error)}"
 

@@ -3,9 +3,17 @@
 
 import inspect
 import logging
-from typing import Any, Callable, List, Union
+from typing import Any, Callable, List, Tuple, Union
 
-from callsheet.agent.signatures import WITHOUT_LOGGER, check_callable, form_of
+from callsheet.agent.signatures import (
+    WITHOUT_LOGGER,
+    check_callable,
+    check_runs,
+    check_takes_one,
+    form_of,
+    is_coroutine_function,
+    shown_name,
+)
 
 Emails = Union[bool, List[str]]
 
@@ -17,6 +25,14 @@ def _rest(matchEvents: Any = None, args: Any = None, stopOnError: Any = True) ->
 _REST = inspect.signature(_rest)
 
 
+def check_registers(function: Callable[..., Any]) -> None:
+    """Raise TypeError unless ``registerCallbacks`` can be called with a registrar, and registers when it is."""
+    if is_coroutine_function(function):
+        raise TypeError("registerCallbacks can't be async def: it registers when it is called. Callbacks can be.")
+    check_runs(function)
+    check_takes_one(function, "the registrar")
+
+
 class Registrar:
     """What ``registerCallbacks`` is given: ``logger``, ``getLogger``, ``setEmails`` and ``registerCallback``, and nothing else."""
 
@@ -24,6 +40,7 @@ class Registrar:
         self.__logger = logger
         self.__register = register
         self.__set_emails = set_emails
+        self.__registered: List[Tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"type object 'Registrar' has no attribute {name!r}")
@@ -55,9 +72,15 @@ class Registrar:
         """``registerCallback(sgScriptName, sgScriptKey, callback, matchEvents=None, args=None, stopOnError=True)``.
 
         A fourth positional argument is ``args`` where the callback takes three arguments: the first framework's form,
-        ``registerCallback(name, key, callback, args)``. Raises TypeError for what can't be called, or can't be a filter.
+        ``registerCallback(name, key, callback, args)``. Raises TypeError for what can't be called, or can't be a filter, and
+        ValueError for what is registered already.
         """
         check_callable(callback)
+        if not isinstance(sgScriptName, str) or not sgScriptName.strip():
+            raise TypeError(
+                f"registerCallback() needs the name of a script user, not {sgScriptName!r}. "
+                "Where it comes from an environment variable, set that for the daemon."
+            )
         form = form_of(callback)
         if form == WITHOUT_LOGGER and len(rest) == 1 and "args" not in named:
             named["args"], rest = rest[0], ()
@@ -66,4 +89,20 @@ class Registrar:
         except TypeError as error:
             raise TypeError(f"registerCallback() {error}") from None
         given.apply_defaults()
+        self.__refuse_a_second((sgScriptName, callback, *given.arguments.values()))
         self.__register(sgScriptName, sgScriptKey, callback, form=form, **given.arguments)
+
+    def __refuse_a_second(self, registration: Tuple[Any, ...]) -> None:
+        if any(all(map(_same, registration, other)) for other in self.__registered):
+            raise ValueError(
+                f"{shown_name(registration[1])} is registered already, with the same matchEvents and args: "
+                "it would be called twice for each event. Register it once."
+            )
+        self.__registered.append(registration)
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return one is other or (type(one) is type(other) and bool(one == other))
+    except Exception:  # noqa: BLE001 - objects of the plugin's may compare as they like
+        return False

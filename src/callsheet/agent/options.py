@@ -3,6 +3,8 @@
 import re
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
+from callsheet.agent.signatures import check_runs, check_takes_one, is_coroutine_function
+
 Names = Union[str, Iterable[str], None]
 
 _RETRY_FIELDS = ("attempts", "first", "factor", "longest", "jitter", "max_age", "crashes")
@@ -26,6 +28,8 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
     """Raise TypeError or ValueError for the first of these that can't be meant."""
     if where is not None and not callable(where):
         raise TypeError(f"where= is a function of the event, such as lambda event: event['entity'], not {where!r}.")
+    if where is not None:
+        _check_where(where)
     if on_dead not in ("continue", "hold"):
         raise ValueError(f'on_dead={on_dead!r}: say "continue" or "hold".')
     if not isinstance(slots, int) or slots < 1:
@@ -34,6 +38,16 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
         raise ValueError(f"timeout={timeout!r}: seconds, more than 0; leave it out for no limit.")
     if script is not None and not (isinstance(script, (tuple, list)) and [type(one) for one in script] == [str, str]):
         raise TypeError(f"script= is a pair, the script user's name and its key, not {script!r}.")
+    if script is not None and not script[0].strip():
+        raise ValueError("script= names no script user: its first part is empty.")
+
+
+def _check_where(where: Any) -> None:
+    """Raise TypeError for a function whose result is no answer, but would be taken for yes."""
+    if is_coroutine_function(where):
+        raise TypeError("where= can't be async def: it is asked just before the call, and answers at once.")
+    check_runs(where)
+    check_takes_one(where, "the event")
 
 
 def check_together(batch: Any, settle: Any, lane: str) -> None:

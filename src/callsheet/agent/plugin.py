@@ -11,13 +11,13 @@ from callsheet.agent.api import Rule, gather
 from callsheet.agent.callbacks import Callback, LegacyCallback, OnCallback
 from callsheet.agent.config import Config
 from callsheet.agent.connection import Connection, PerThread, Site
-from callsheet.agent.failures import Secrets, beyond, traceback_of
-from callsheet.agent.legacy import Registrar
+from callsheet.agent.failures import Secrets, told_of_plugin
+from callsheet.agent.legacy import Registrar, check_registers
 from callsheet.agent.matching import filter_of
 from callsheet.agent.passing import passes
 from callsheet.agent.protocol import Message
 from callsheet.agent.shelf import Shelf
-from callsheet.agent.signatures import logger_name_of, name_of
+from callsheet.agent.signatures import logger_name_of, name_of, place_of
 
 
 class Trouble(Exception):  # noqa: N818 - the manifest's word for it
@@ -119,7 +119,7 @@ class Plugin:
         try:
             return loader.load(self.path)
         except BaseException as error:  # noqa: BLE001 - sys.exit at import is trouble of this plugin, like any other
-            text = traceback_of(error, beyond(error.__traceback__, 2))
+            text = told_of_plugin(error, self.path, 2)
             cure = python2.explain(error, self.path)
             raise Trouble(
                 f"Could not load the plugin at {self.path}.\n\n" + (f"{cure}\n\n{text}" if cure else text),
@@ -142,9 +142,10 @@ class Plugin:
                 passing=False,
             )
         try:
+            check_registers(function)
             function(Registrar(self.logger, self._add_legacy, self._set_emails))
         except BaseException as error:  # noqa: BLE001 - as above
-            text = traceback_of(error, beyond(error.__traceback__, 1))
+            text = told_of_plugin(error, self.path, 1, place=place_of(function))
             raise Trouble(
                 f"Error running register callback function from plugin at {self.path}.\n\n{text}",
                 where="register",
