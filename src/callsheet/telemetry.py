@@ -69,6 +69,7 @@ SIGNALS: dict[str, str] = {
     "replay.read": "site, plugin, callback, replay, events, deliveries (of this page), position",
     "replay.ended": "site, plugin, callback, replay, events, deliveries (of all pages)",
     "upkeep.pruned": "deliveries, events",
+    "log.dropped": "log (what it is called), count: lines that were left out, since it hung; it is written again",
     "mail.failed": "server, error, waiting",
 }
 

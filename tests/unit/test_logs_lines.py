@@ -42,6 +42,7 @@ class Log:
         )
 
     def text(self, name: str = "daemon") -> str:
+        assert self.files.flush(30)
         path = self.folder / name
         return path.read_text("utf-8") if path.exists() else ""
 

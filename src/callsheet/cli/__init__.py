@@ -97,6 +97,10 @@ class Commands(click.Group):
         return result
 
 
+hung: list[str] = []
+"""What hangs in a thread, such as the terminal: the interpreter would wait for it on its way out, so the process ends without."""
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -121,7 +125,10 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (default: this process's) and exit with its code."""
-    sys.exit(_outcome(arguments))
+    code = _outcome(arguments)
+    if hung:
+        os._exit(code)
+    sys.exit(code)
 
 
 def _outcome(arguments: Sequence[str] | None) -> int:

@@ -6,7 +6,7 @@ import logging
 
 from callsheet.config.settings import Settings
 from callsheet.errors import ConfigError
-from callsheet.logs.files import setup
+from callsheet.logs.files import GRACE, setup
 from callsheet.logs.lines import Lines
 from callsheet.logs.mail import Mail
 from callsheet.logs.timing import TimingLog
@@ -52,11 +52,14 @@ class Logging:
             text = "No timing log is written, since no log file is named that it could stand beside: name one in [log]."
             self._lines.say(Line(logging.WARNING, text), {}, "start")
 
-    def close(self) -> None:
-        """Send the mails that wait (a few seconds at most), stop listening, close the files."""
+    def close(self) -> bool:
+        """Send the mails that wait, stop listening, write what is left, close the files; all of it within some seconds.
+
+        False if a file or the terminal hangs: nobody can wait for that, not the end of the process either.
+        """
         if self._mail:
             self._mail.close()
+        self._files.flush(GRACE)  # what could not be written is told then, and that is to be written, too
         self._lines.close()
-        if self._timing:
-            self._timing.close()
-        self._files.close()
+        timed = self._timing is None or self._timing.close()
+        return self._files.close() and timed

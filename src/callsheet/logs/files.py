@@ -14,16 +14,20 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
 from callsheet.config.settings import LogSettings
 from callsheet.errors import ConfigError
+from callsheet.logs.background import BackgroundLog
 
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
 DAYS_KEPT = 10
+GRACE = 2.0
+"""Seconds that what waits to be written gets at the end."""
 QUIET = 60.0
 """Seconds between two complaints of one handler that it can't write."""
 
@@ -37,7 +41,7 @@ def setup(settings: LogSettings, *, foreground: bool, stderr: TextIO | None = No
 
 
 class LogFiles:
-    """The open log files. ``write`` may be called from any thread."""
+    """The open log files. ``write`` may be called from any thread, and never waits for a file or a terminal that hangs."""
 
     def __init__(self, settings: LogSettings, *, foreground: bool, stderr: TextIO) -> None:
         self._settings = settings
@@ -51,17 +55,31 @@ class LogFiles:
                 self._engine = (self._file(settings.file), *self._everywhere)
             except OSError as error:
                 raise ConfigError([_cannot_write(self._folder / settings.file, error)]) from error
-        self._strays = _Strays(self._engine)
+        self._queue = BackgroundLog("the log", self._deliver)
+        self._strays = _Strays(self.write)
         logging.getLogger().addHandler(self._strays)
 
     def write(self, record: logging.LogRecord, plugin: str | None = None) -> None:
         """Write ``record`` where lines of ``plugin`` (None: of the engine) go. The caller has decided on the level."""
-        handlers = self._engine if plugin is None else self._by_plugin.get(plugin) or self.open_for(plugin)
-        for handler in handlers:
-            handler.handle(record)
+        record.plugin = plugin
+        self._queue.emit(record)
 
-    def open_for(self, plugin: str) -> tuple[logging.Handler, ...]:
+    def open_for(self, plugin: str) -> None:
         """Open the plugin's own file, where it has one. If that can't be written, its lines go to the engine's, which says so."""
+        self._queue.emit(logging.makeLogRecord({"plugin": plugin, "opens": True}))
+
+    def flush(self, grace: float) -> bool:
+        """Wait until all is written, for up to ``grace`` seconds; whether it is."""
+        return self._queue.wait(grace)
+
+    def _deliver(self, record: logging.LogRecord) -> None:
+        plugin: str | None = record.__dict__["plugin"]
+        handlers = self._engine if plugin is None else self._by_plugin.get(plugin) or self._open_for(plugin)
+        if "opens" not in record.__dict__:
+            for handler in handlers:
+                handler.handle(record)
+
+    def _open_for(self, plugin: str) -> tuple[logging.Handler, ...]:
         handlers = self._engine
         if self._settings.mode == 1 and self._settings.file is not None:
             name = plugin_file_name(plugin)
@@ -70,16 +88,23 @@ class LogFiles:
             except OSError as error:
                 self._by_plugin[plugin] = handlers
                 text = f"{_cannot_write(self._folder / name, error)} Until then the plugin's lines go to this log."
-                self.write(logging.LogRecord("engine", logging.ERROR, __file__, 0, text, None, None, "open_for"))
+                for handler in self._engine:
+                    handler.handle(logging.LogRecord("engine", logging.ERROR, __file__, 0, text, None, None, "open_for"))
         self._by_plugin[plugin] = handlers
         return handlers
 
-    def close(self) -> None:
-        """Close all files; give the root logger back as it was."""
+    def close(self, grace: float = GRACE) -> bool:
+        """Write what waits, for up to ``grace`` seconds; close all files; give the root logger back as it was.
+
+        False if a file or a terminal hangs: closing it would hang as well, so it stays open.
+        """
         logging.getLogger().removeHandler(self._strays)
         self._strays.close()
+        if not self._queue.end(grace):
+            return False
         for handler in (*self._open.values(), *self._everywhere):
             handler.close()
+        return True
 
     def _file(self, name: str) -> logging.Handler:
         """The one handler of that file: two that rotate the same file would destroy it."""
@@ -148,14 +173,13 @@ class _Strays(logging.Handler):
     Plugins' records are left out: those of workers never pass here, and an inline executor sends its own as signals.
     """
 
-    def __init__(self, handlers: tuple[logging.Handler, ...]) -> None:
+    def __init__(self, write: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
-        self._handlers = handlers
+        self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
         if not record.name.startswith("plugin."):
-            for handler in self._handlers:
-                handler.handle(record)
+            self._write(record)
 
 
 class _ColourFormatter(logging.Formatter):

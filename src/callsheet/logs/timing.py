@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from callsheet.config.settings import LogSettings
-from callsheet.logs.files import rotating_file
+from callsheet.logs.background import BackgroundLog
+from callsheet.logs.files import GRACE, rotating_file
 from callsheet.model import State
 from callsheet.telemetry import Signal, subscribe, unsubscribe
 
@@ -24,19 +25,23 @@ class TimingLog:
         """Open ``<file>.timing`` beside the log file. Raises OSError when it can't be opened."""
         self.path = (settings.path or Path()) / f"{settings.file}.timing"
         self._handler = rotating_file(self.path)
+        self._queue = BackgroundLog("the timing log", self._handler.handle)
         subscribe(self._on_settled, "delivery.settled")
 
-    def close(self) -> None:
-        """Stop listening and close the file."""
+    def close(self, grace: float = GRACE) -> bool:
+        """Stop listening, write what waits, for up to ``grace`` seconds, and close the file; False if it hangs."""
         unsubscribe(self._on_settled)
+        if not self._queue.end(grace):
+            return False
         self._handler.close()
+        return True
 
     def _on_settled(self, signal: Signal) -> None:
         facts = signal.facts
         never_called = not facts.get("started") or (facts.get("legacy") and facts.get("state") == State.SKIPPED.word)
         if not never_called:
             text = line(facts)
-            self._handler.handle(logging.LogRecord("timing", logging.INFO, __file__, 0, text, None, None))
+            self._queue.emit(logging.LogRecord("timing", logging.INFO, __file__, 0, text, None, None))
 
 
 def line(facts: dict[str, Any]) -> str:

@@ -300,6 +300,9 @@ TABLE: dict[str, Entry] = {
     "replay.read": _says(DEBUG, "Replay {replay}: {deliveries} deliveries of {events} events; read up to {position}.", PLUGIN),
     "replay.ended": _says(INFO, "Replay {replay}: all is read. {events} events made {deliveries} deliveries wait.", PLUGIN),
     "upkeep.pruned": _says(DEBUG, "Forgot {deliveries} finished deliveries and {events} events: older than the history kept."),
+    "log.dropped": _says(
+        WARNING, "{count} lines of {log} were left out: the terminal, or the disk that it is on, took nothing for a while."
+    ),
     "mail.failed": Entry(WARNING, _mail_failed),
 }
 """Signals that are absent are told elsewhere or not at all; a test holds the list of them with the reason of each."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,12 +15,15 @@ import click
 from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import logs
-from callsheet.cli import TROUBLE
+from callsheet.cli import TROUBLE, hung
 from callsheet.cli.examples import examples
 from callsheet.cli.opening import config_argument, find_config, open_ledger
 from callsheet.cli.trouble import troubles
 from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
+
+LAST_WORDS = 5.0
+"""Seconds after which the process ends, whatever it still has to say, where the log hangs."""
 
 
 @click.command(
@@ -51,7 +56,12 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
             with _ended_by_signals(daemon):
                 daemon.run()
         finally:
-            logging.close()
+            if not logging.close():
+                hung.append("the log")
+                # Should stderr be what hangs, the words on the way out do, too.
+                end = threading.Timer(LAST_WORDS, os._exit, [TROUBLE])
+                end.daemon = True
+                end.start()
     if not drain:
         return 0
     ledger = open_ledger(settings.state, path)
