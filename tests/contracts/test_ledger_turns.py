@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from callsheet.desk import Verb
-from callsheet.model import GLOBAL, NewDelivery, PluginKey, PluginState, State
+from callsheet.model import GLOBAL, Manifest, NewDelivery, PluginKey, PluginState, State
+from callsheet.places import Intake
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file, open_desk
-from tests.support.events import SITE
+from tests.support.events import SITE, callback
 
 FIRST, SECOND = PluginKey(SITE, "first"), PluginKey(SITE, "second")
 Ran = list[tuple[int, str]]
@@ -88,6 +89,77 @@ def test_a_plugin_that_loads_is_waited_for(desk: Desk) -> None:
     assert desk.claim() == []
     desk.free[FIRST] = 1
     assert all_turns(desk) == [(1, "first"), (1, "second")]
+
+
+def load(desk: Desk, name: str, state: PluginState, *, lane: str = GLOBAL, knew: bool = True) -> None:
+    """The plugin, which stays behind event 1, is loaded (again, if ``knew``); its callbacks are in that lane."""
+    one = file(name, ordinal=int(name == "second"))
+    if knew:
+        manifest = Manifest(one.key, 1, (callback(plugin=name, lane=lane),))
+        desk.ledger.describe(one, manifest, desk.now)
+    desk.enrol(one, state=state)
+    desk.ledger.record(Intake(SITE, positions={name: 1}), desk.now)
+
+
+@pytest.mark.parametrize("state", [PluginState.LOADING, PluginState.READY])
+def test_nobody_passes_the_place_of_one_that_was_loaded_and_is_not_at_the_cursor_yet(desk: Desk, state: PluginState) -> None:
+    # Given events that were read while the first plugin was being loaded
+    desk.record(*both(1), *(delivery(number, plugin="second", lane=GLOBAL) for number in (2, 3)))
+    load(desk, "first", state)
+    # Then nobody goes on behind its place
+    assert all_turns(desk) == [(1, "first"), (1, "second")]
+    # Until it has got there
+    desk.ledger.record(Intake(SITE, tuple(delivery(number, plugin="first", lane=GLOBAL) for number in (2, 3))), desk.now)
+    desk.ledger.record(Intake(SITE, positions={"first": None}), desk.now)
+    assert all_turns(desk) == [(2, "first"), (2, "second"), (3, "first"), (3, "second")]
+
+
+def test_one_of_a_later_place_in_the_order_is_waited_for_behind_that_event(desk: Desk) -> None:
+    desk.record(*both(1), *(delivery(number, plugin="first", lane=GLOBAL) for number in (2, 3)))
+    load(desk, "second", PluginState.LOADING)
+    assert all_turns(desk) == [(1, "first"), (1, "second"), (2, "first")]
+
+
+def test_one_that_is_loaded_for_the_first_time_may_be_one_of_them(desk: Desk) -> None:
+    desk.record(*(delivery(number, plugin="second", lane=GLOBAL) for number in (1, 2)))
+    load(desk, "first", PluginState.LOADING, knew=False)
+    assert all_turns(desk) == [(1, "second")]
+
+
+@pytest.mark.parametrize("state", [PluginState.LOADING, PluginState.READY])
+def test_one_that_is_not_called_in_turn_is_not_waited_for(desk: Desk, state: PluginState) -> None:
+    desk.record(*(delivery(number, plugin="second", lane=GLOBAL) for number in (1, 2)))
+    load(desk, "first", state, lane="entity")
+    assert all_turns(desk) == [(1, "second"), (2, "second")]
+
+
+def broken(desk: Desk) -> None:
+    desk.enrol(file("first", ordinal=0), state=PluginState.BROKEN)
+
+
+def gone(desk: Desk) -> None:
+    desk.enrol(file("first", ordinal=0), state=PluginState.GONE)
+
+
+def held_by_an_operator(desk: Desk) -> None:
+    desk.operate(Verb.HOLD, plugin="first")
+
+
+def held_lane(desk: Desk) -> None:
+    desk.operate(Verb.HOLD, plugin="first", lane=GLOBAL)
+
+
+def held_by_a_failure(desk: Desk) -> None:
+    desk.settle(desk.claim_one(), State.HELD)
+
+
+@pytest.mark.parametrize("stop", [broken, gone, held_by_an_operator, held_lane, held_by_a_failure])
+def test_one_behind_that_can_not_go_on_is_passed_by(desk: Desk, stop: Callable[[Desk], None]) -> None:
+    desk.record(*both(1), delivery(2, plugin="second", lane=GLOBAL))
+    load(desk, "first", PluginState.READY)
+    stop(desk)
+    del desk.free[FIRST]
+    assert all_turns(desk) == [(1, "second"), (2, "second")]
 
 
 def test_lanes_of_other_keys_and_other_sites_take_no_part(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import shutil
 from callsheet.model import PluginState
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
-from tests.support.traces import noting
+from tests.support.traces import legacy, noting
 
 
 def standing(studio: Studio, plugin: str) -> PluginState | None:
@@ -18,7 +18,7 @@ def standing(studio: Studio, plugin: str) -> PluginState | None:
 
 def one_more(studio: Studio, daemon: RunningDaemon, plugin: str, word: str = "done") -> int:
     """Write an event and wait until the plugin has noted it; returns its id."""
-    event = studio.sandbox.add_event("Shotgun_Task_Change")
+    event = studio.sandbox.add_event("Shotgun_Task_Change", attribute_name="sg_status_list")
     daemon.until(lambda: event in studio.trace.events(plugin, word=word))
     return event
 
@@ -164,3 +164,54 @@ def test_waiting_deliveries_of_a_callback_that_is_gone_are_skipped_and_told(stud
         studio.trace.raise_flag("go")
         daemon.until(lambda: studio.states() == {"done": 5, "skipped": 5})
         assert studio.trace.events("plugin") == list(events)
+
+
+def test_in_global_order_plugins_wait_for_one_that_is_reloaded(studio: Studio) -> None:
+    # Given three plugins that take turns, event by event
+    studio.configure(order="global")
+    names = ("a", "b", "c")
+    for name in names:
+        studio.write(name, legacy())
+    events: list[int] = []
+    with studio.started() as daemon:
+        daemon.until(lambda: all(standing(studio, name) is PluginState.READY for name in names))
+        # When each of them is changed in turn, loads for a while, and events come all the time
+        for number, name in enumerate(names * 2):
+            path = studio.write(name, f"# {number}\ntime.sleep(0.4)\n" + legacy())
+            while daemon.log.count(f"Reloading plugin at {path}") != 1 + number // 3:
+                events += studio.sandbox.add_events(2)
+                daemon.watch(0.05)
+            for _ in range(8):
+                events += studio.sandbox.add_events(2)
+                daemon.watch(0.1)
+        # Then no event ran ahead of another, nor a plugin ahead of the one before it
+        daemon.until(lambda: len(studio.trace.events()) == 3 * len(events))
+    assert [(one.event, one.plugin) for one in studio.trace.calls()] == [(event, name) for event in events for name in names]
+
+
+def test_in_global_order_nobody_waits_for_a_plugin_that_can_not_be_loaded_or_does_not_come(studio: Studio) -> None:
+    # Given three plugins that take turns
+    studio.configure(order="global")
+    with studio.config.open("a") as config:
+        config.write("[crew]\nloading = 2\n")
+    for name in ("a", "b", "c"):
+        studio.write(name, legacy())
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "c")
+        # When one is broken, and one does not end to load
+        broken = studio.write("a", "1 / 0")
+        hanging = studio.write("b", "wait_for('never')\n" + legacy())
+        daemon.until(lambda: standing(studio, "a") is PluginState.BROKEN and daemon.said(f"Reloading plugin at {hanging}"))
+        second = one_more(studio, daemon, "c")
+        assert standing(studio, "b") is PluginState.BROKEN
+        # And each is mended
+        studio.write("b", legacy())
+        daemon.until(lambda: studio.trace.events("b") == [first, second])
+        studio.write("a", legacy())
+        daemon.until(lambda: studio.trace.events("a") == [first, second])
+        third = one_more(studio, daemon, "c")
+    # Then all have gone on in turn
+    assert broken.exists()
+    calls = [(one.event, one.plugin) for one in studio.trace.calls()]
+    assert calls[:3] == [(first, name) for name in "abc"]
+    assert calls[-3:] == [(third, name) for name in "abc"]

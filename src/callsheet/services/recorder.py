@@ -19,7 +19,10 @@ was loading, broken or away, or had not come to that id yet and may have read th
 
 
 class Recorder:
-    """Routes the events of one site and records the deliveries. ``recorded`` is called after new ones."""
+    """Routes the events of one site and records the deliveries.
+
+    ``recorded`` is called after new ones, and when a plugin has come to the cursor: others may have waited for that.
+    """
 
     def __init__(self, site: str, ledger: Ledger, recorded: Callable[[], None], clock: Callable[[], float] = time.time) -> None:
         self._site = site
@@ -57,9 +60,9 @@ class Recorder:
     def record(self, intake: Intake) -> None:
         """Record what one page changes, in one transaction."""
         new = self._ledger.record(intake, self._now())
-        if new:
-            if telemetry.listening("events.routed"):
-                _tell_routed(intake, new)
+        if new and telemetry.listening("events.routed"):
+            _tell_routed(intake, new)
+        if new or None in intake.positions.values():
             self._recorded()
 
 
