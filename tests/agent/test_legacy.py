@@ -161,7 +161,7 @@ def test_a_mistake_in_on_names_the_plugins_line_and_none_of_the_agents(staging: 
 
     assert manifest.problem is not None
     *_, last = manifest.problem.splitlines()
-    assert last == f"ValueError: slots=0: a whole number, 1 or more. ({stage.folder / 'plugin.py'}, line 3)"
+    assert last == f"ValueError: slots=0: a whole number, 1 or more, and 1000 at most. ({stage.folder / 'plugin.py'}, line 3)"
     assert "callsheet/agent" not in manifest.problem
 
 

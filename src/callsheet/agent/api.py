@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from callsheet.agent.lanes import check_lane
 from callsheet.agent.links import Links, links_of
-from callsheet.agent.options import Names, check_options, check_together, check_types, retry_policy, settling, texts
+from callsheet.agent.options import Names, check_options, check_together, check_types, pause, retry_policy, settling, texts
 from callsheet.agent.signatures import check_callable, check_takes_one, shown_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -16,14 +16,12 @@ Which = Any
 class Retry(Exception):  # noqa: N818 - it is a request, not an error, and reads as one: raise Retry(after=60)
     """Raised by a callback that wants to be called again with this event.
 
-    ``after``: seconds until then; without it, as its retry policy says. The attempt counts.
+    ``after``: seconds until then; without it, as its retry policy says. The attempt counts. Raises ValueError for what is no time.
     """
 
     def __init__(self, reason: str = "", *, after: Optional[float] = None) -> None:
-        if after is not None and after < 0:
-            raise ValueError(f"Retry(after={after!r}): seconds from now, so 0 or more.")
         super().__init__(reason or "the callback asked to be called again")
-        self.after = after
+        self.after = pause(f"Retry(after={after!r})", after)
 
 
 class Skip(Exception):  # noqa: N818 - as above

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from callsheet.agent.options import pause
 from callsheet.agent.shelf import Shelf
 
 
@@ -126,8 +127,12 @@ class Context:
         self._settle(Apart("skip", reason), "raise Skip(reason)")
 
     def retry(self, reason: str = "", *, after: Optional[float] = None) -> None:
-        """Of one of a batch: it and those behind it are called again, in ``after`` seconds or as its retry policy says."""
-        self._settle(Apart("retry", reason or "the callback asked to be called again", after), "raise Retry(reason, after=)")
+        """Of one of a batch: it and those behind it are called again, in ``after`` seconds or as its retry policy says.
+
+        Raises ValueError for an ``after`` that is no time.
+        """
+        seconds = pause(f"ctx.retry(after={after!r})", after)
+        self._settle(Apart("retry", reason or "the callback asked to be called again", seconds), "raise Retry(reason, after=)")
 
     def fail(self, reason: str) -> None:
         """Of one of a batch: it failed, as by an exception; it and those behind it are called again, as the retry policy says."""

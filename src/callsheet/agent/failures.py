@@ -43,10 +43,15 @@ def failure_of(error: BaseException, secrets: Secrets, *, skip: int = 1) -> Fail
     frames = beyond(error.__traceback__, skip)
     return {
         "kind": kind_of(error),
-        "text": cut_short(secrets.cut(_text(error)), _LONG) + secrets.cut(cure_for(error)),
-        "traceback": cut_short(secrets.cut(traceback_of(error, frames)), _TEXT),
+        "text": text_of(error, secrets) + secrets.cut(cure_for(error)),
+        "traceback": cut_short(secrets.cut(traceback_of(error, frames, _theirs(frames))), _TEXT),
         "locals": locals_of(frames, secrets),
     }
+
+
+def text_of(said: Any, secrets: Secrets) -> str:
+    """What an exception, or a reason that a plugin gives, says of itself: short, and without secrets."""
+    return cut_short(secrets.cut(_text(said)), _LONG)
 
 
 def kind_of(error: BaseException) -> str:
@@ -85,6 +90,12 @@ def _frames(frames: Optional[TracebackType]) -> Iterator[TracebackType]:
         frames = frames.tb_next
 
 
+def _theirs(frames: Optional[TracebackType]) -> Optional[int]:
+    """How many frames there are up to the plugin's last, where the agent refuses what that line says; None: all."""
+    found = [not _is_the_agents(one) for one in _frames(frames)]
+    return len(found) - found[::-1].index(True) if True in found else None
+
+
 def _is_the_agents(one: TracebackType) -> bool:
     return str(one.tb_frame.f_globals.get("__name__", "")).startswith("callsheet.agent.")
 
@@ -99,11 +110,17 @@ def traceback_of(error: BaseException, frames: Optional[TracebackType], limit: O
 
 def locals_of(frames: Optional[TracebackType], secrets: Secrets) -> str:
     """The local variables of the first frame, one per line, what is huge cut short, secrets cut out."""
-    return shown(frames.tb_frame.f_locals, secrets.cut) if frames is not None else ""
-
-
-def _text(error: BaseException) -> str:
     try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - as above, for __str__
-        return f"<an exception whose text raises, of type {type(error).__name__}>"
+        return shown(frames.tb_frame.f_locals, secrets.cut) if frames is not None else ""
+    except Exception as error:  # noqa: BLE001 - as above
+        return f"<the local variables can't be shown: {type(error).__name__}>"
+
+
+def _text(said: Any) -> str:
+    text: Optional[str] = None
+    try:
+        text = str(said)
+    except BaseException:  # noqa: BLE001 - as above, for __str__
+        kind = "an exception" if isinstance(said, BaseException) else "a reason"
+        return f"<{kind} whose text raises, of type {type(said).__name__}>"
+    return text

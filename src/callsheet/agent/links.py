@@ -29,7 +29,7 @@ def links_of(option: str, which: Any) -> Optional[Links]:
 def _add(option: str, one: Any, found: Links) -> None:
     if isinstance(one, int) and not isinstance(one, bool):
         found["ids"].append(one)
-    elif isinstance(one, Mapping) and isinstance(one.get("id"), int):
+    elif isinstance(one, Mapping) and isinstance(one.get("id"), int) and isinstance(one.get("type"), (str, type(None))):
         if one.get("type") is None:
             found["ids"].append(one["id"])
         else:

@@ -1,6 +1,7 @@
 """The options of ``on``, checked: what can't be meant is refused with the cure."""
 
 import re
+from numbers import Real
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 from callsheet.agent.signatures import check_runs, check_takes_one, is_coroutine_function
@@ -8,6 +9,13 @@ from callsheet.agent.signatures import check_runs, check_takes_one, is_coroutine
 Names = Union[str, Iterable[str], None]
 
 _RETRY_FIELDS = ("attempts", "first", "factor", "longest", "jitter", "max_age", "crashes")
+
+LONGEST = 100 * 365.25 * 86400.0
+"""Seconds: a hundred years. A longer time can't be meant, and the end of it is no date that can be shown."""
+MOST_SLOTS = 1000
+"""Threads of one callback."""
+MOST = 2**63 - 1
+"""The largest whole number that a ledger keeps, ``sys.maxsize`` on most machines."""
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|)").fullmatch
@@ -32,9 +40,9 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
         _check_where(where)
     if on_dead not in ("continue", "hold"):
         raise ValueError(f'on_dead={on_dead!r}: say "continue" or "hold".')
-    if not isinstance(slots, int) or slots < 1:
-        raise ValueError(f"slots={slots!r}: a whole number, 1 or more.")
-    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+    if not isinstance(slots, int) or isinstance(slots, bool) or not 1 <= slots <= MOST_SLOTS:
+        raise ValueError(f"slots={slots!r}: a whole number, 1 or more, and {MOST_SLOTS} at most.")
+    if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout <= LONGEST):
         raise ValueError(f"timeout={timeout!r}: seconds, more than 0; leave it out for no limit.")
     if script is not None and not (isinstance(script, (tuple, list)) and [type(one) for one in script] == [str, str]):
         raise TypeError(f"script= is a pair, the script user's name and its key, not {script!r}.")
@@ -52,7 +60,7 @@ def _check_where(where: Any) -> None:
 
 def check_together(batch: Any, settle: Any, lane: str) -> None:
     """Raise ValueError unless these go together."""
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+    if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MOST:
         raise ValueError(f"batch={batch!r}: a whole number, 1 or more.")
     if batch > 1 and settle is not None:
         raise ValueError("batch= and settle= exclude each other: a burst is one call already.")
@@ -66,8 +74,18 @@ def settling(settle: Union[float, str, None]) -> float:
         return 0.0
     found = _TIME(settle) if isinstance(settle, str) else None
     seconds = float(found.group(1)) * _UNITS[found.group(2)] if found else settle
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
         raise ValueError(f'settle={settle!r}: seconds, more than 0, or a text such as "2s", "500ms" or "1m".')
+    return float(seconds)
+
+
+def pause(option: str, after: Any) -> Optional[float]:
+    """The seconds of ``after=``; None for None. Raises ValueError, beginning with ``option``, for what is no time from now."""
+    if after is None:
+        return None
+    seconds: Any = after
+    if isinstance(after, bool) or not isinstance(after, Real) or not 0 <= seconds <= LONGEST:
+        raise ValueError(f"{option}: seconds from now, so 0 or more, and 100 years at most.")
     return float(seconds)
 
 
@@ -93,6 +111,9 @@ def retry_policy(retry: Union[int, Mapping[str, Any], None]) -> Optional[Dict[st
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         if not number and not (name == "max_age" and value is None):
             raise ValueError(f"retry={retry!r}: {name} is a number, 0 or more, not {value!r}.")
+        most = MOST if name in ("attempts", "crashes") else LONGEST
+        if number and value > most:
+            raise ValueError(f"retry={retry!r}: {name} is {most:.4g} at most.")
     for name in ("attempts", "crashes"):
         if name in policy and (not isinstance(policy[name], int) or policy[name] < 1):
             raise ValueError(f"retry={retry!r}: {name} is a whole number, 1 or more; the first try counts.")

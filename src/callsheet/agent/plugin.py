@@ -90,6 +90,12 @@ class Plugin:
         )
         return message
 
+    def indescribable(self, error: Exception) -> Trouble:
+        """The trouble of a plugin that has registered something of which the daemon can't be told."""
+        text = told_of_plugin(error, self.path, 0)
+        problem = f"What the plugin at {self.path} registers can't be described.\n\n{text}"
+        return Trouble(problem, where="register", level="CRITICAL", logger="engine", passing=False)
+
     @property
     def slots(self) -> int:
         """How many runs may be executed at once: 1 where a legacy callback expects to be alone, on the main thread.

@@ -130,7 +130,7 @@ def split(buffer: bytearray) -> Iterator[Message]:
             break
         try:
             message, stopped = _scan(text, body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenFrameError(f"a frame holds no JSON: {error}") from error
         if stopped != behind or type(message) is not dict or "is" not in message:
             raise BrokenFrameError("a frame holds something else than one message")
@@ -149,7 +149,7 @@ def _length(buffer: Union[bytes, bytearray], at: int) -> int:
 def _decode(body: bytes) -> Message:
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFrameError(f"a frame holds no JSON: {error}") from error
     if not isinstance(message, dict) or "is" not in message:
         raise BrokenFrameError("a frame holds JSON that is no message")

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
@@ -75,11 +74,11 @@ class Runner:
             if data is not None:
                 event = handed_over(data)
             callback = self._plugin.callbacks.get(name)
-            started = time.time()
+            started = verdicts.now()
             verdict = self._attempt(callback, event, attempt, delivery) if callback else _gone(name)
             if not self._alone():  # a fork inside the callback came back as well; that process has no business here
                 return b""
-            report = verdicts.report(run, delivery, verdict, started, time.time(), logged=_logs(callback, verdict))
+            report = verdicts.report(run, delivery, verdict, started, verdicts.now())
             if verdict is not OK and not verdicts.goes_on(verdict, _on_dead(callback), told=bool(go_on)):
                 return report
         return report
@@ -101,16 +100,13 @@ class Runner:
             name = deliveries[at][1]
             at += size
             callback = self._plugin.callbacks.get(name)
-            started = time.time()
+            started = verdicts.now()
             found = self._attempt_together(callback, members) if callback else [_gone(name)] * size
             if not self._alone():
                 return b""
             said, on = reported(members, found, _on_dead(callback))
-            times = (started, time.time())
-            reports = b"".join(
-                verdicts.report(run, one.delivery, verdict, *times, logged=_logs(callback, verdict), shares=shares)
-                for one, verdict, shares in said
-            )
+            times = (started, verdicts.now())
+            reports = b"".join(verdicts.report(run, one.delivery, verdict, *times, shares=shares) for one, verdict, shares in said)
             if not on:
                 return reports
         return reports
@@ -166,7 +162,7 @@ class Runner:
             verdict = verdicts.of(error, self._secrets)
             if _logs(callback, verdict):
                 assert verdict.failure is not None
-                verdicts.log(callback.logger, verdict.failure)
+                verdict = verdict._replace(logged=verdicts.log(callback.logger, verdict.failure))
             return verdict
         finally:
             if turn is not None:
@@ -174,9 +170,9 @@ class Runner:
         return OK
 
 
-def _logs(callback: Optional[Callback], verdict: Verdict) -> bool:
+def _logs(callback: Callback, verdict: Verdict) -> bool:
     """Whether the worker logs it. That the site does not answer is said by the daemon: it is no mistake of the plugin's."""
-    return callback is not None and callback.logs_failures and verdict.word == "failed" and not verdict.passing
+    return callback.logs_failures and verdict.word == "failed" and not verdict.passing
 
 
 def _on_dead(callback: Optional[Callback]) -> str:

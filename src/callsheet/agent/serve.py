@@ -135,8 +135,12 @@ class Worker:
         plugin = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
         try:
             plugin.load()
+            manifest = protocol.encode(plugin.manifest())
         except Trouble as trouble:
             self._channel.send(plugin.broken(trouble))
+            return
+        except Exception as error:  # noqa: BLE001 - what it registered can't be looked at, or not be written down
+            self._channel.send(plugin.broken(plugin.indescribable(error)))
             return
         runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
         if plugin.slots > 1:  # threads are started as runs come, and kept
@@ -144,7 +148,7 @@ class Worker:
         self._plugins[name] = plugin
         self._runners[name] = runner
         runner.stopping = self._stopping
-        self._channel.send(plugin.manifest())
+        self._channel.write(manifest)
 
     def _run(self, order: Message) -> None:
         at_work.plugin = order["plugin"]

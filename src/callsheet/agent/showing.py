@@ -19,6 +19,7 @@ _MANY = 50  # members of one container shown
 _LONG = 2000  # letters of one value shown
 _DEEP = 5  # levels of containers shown
 _TEXT = 20000  # letters of all shown
+_BITS = 4096  # of a number that is shown
 _VALUES = 2000  # values shown in all, each member of a container for itself
 
 _HIDDEN = re.compile(r"passw|secret|token|credential|(api|script|auth|access|private)_?key|^key$", re.IGNORECASE)
@@ -77,7 +78,8 @@ class _Gathering:
             return _Shown("...")
         kind = type(value)
         if kind in (int, float, bool, type(None)):
-            return value
+            huge = kind is int and value.bit_length() > _BITS  # Python may refuse to write it down, and nobody reads it
+            return _Shown(f"<a number of {value.bit_length()} bits>") if huge else value
         if kind is str:
             return self._text(value)
         if kind is bytes:

@@ -7,13 +7,16 @@ import functools
 import inspect
 from typing import Any, Callable, List, Optional
 
-from callsheet.texts import short_name
+from callsheet.texts import LONGEST_NAME, short_name
 
 WITH_LOGGER, WITHOUT_LOGGER, CONTEXT = 4, 3, 1
 FORMS = {WITH_LOGGER: "(sg, logger, event, args)", WITHOUT_LOGGER: "(sg, event, args)", CONTEXT: "(context)"}
 """Number of positional arguments → form. Where several fit, the first does: it is what shotgunEvents calls."""
 
 _DEEPEST = 20  # wrappers around a function; more than that go round in a circle
+
+ORDINAL = 10
+"""Letters that a callback's name may take besides the function's: ``#2``."""
 
 
 def form_of(callback: Callable[..., Any]) -> int:
@@ -102,7 +105,7 @@ def place_of(callback: Any) -> str:
 
 def name_of(callback: Callable[..., Any]) -> str:
     """The function's name, in a form that can be kept; of an instance its class's, which is the same after a restart."""
-    return short_name(str(getattr(callback, "__name__", None) or type(callback).__name__))
+    return short_name(str(getattr(callback, "__name__", None) or type(callback).__name__), LONGEST_NAME - ORDINAL)
 
 
 def logger_name_of(callback: Callable[..., Any]) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from callsheet.agent import verdicts
 from callsheet.agent.context import Apart, Context
-from callsheet.agent.failures import Failure, Secrets
+from callsheet.agent.failures import Failure, Secrets, text_of
 from callsheet.agent.verdicts import OK, Verdict
 
 
@@ -79,7 +79,7 @@ def _short(verdict: Verdict) -> Verdict:
 
 
 def _apart(apart: Apart, secrets: Secrets) -> Verdict:
-    reason = secrets.cut(apart.reason)
+    reason = text_of(apart.reason, secrets)
     if apart.word == "done":
         return OK
     if apart.word == "skip":

@@ -2,10 +2,12 @@
 
 import contextlib
 import logging
-from typing import NamedTuple, Optional
+import time
+from typing import Callable, NamedTuple, Optional
 
 from callsheet.agent.api import GiveUp, Retry, Skip
-from callsheet.agent.failures import Failure, Secrets, failure_of
+from callsheet.agent.failures import Failure, Secrets, failure_of, kind_of, text_of
+from callsheet.agent.options import pause
 from callsheet.agent.passing import is_of_the_site
 from callsheet.agent.protocol import Message, encode, frame
 
@@ -19,6 +21,8 @@ class Verdict(NamedTuple):
     failure: Optional[Failure] = None
     after: Optional[float] = None
     passing: bool = False
+    logged: bool = False
+    """The worker has logged it, where it happened."""
 
 
 OK = Verdict("ok")
@@ -30,26 +34,53 @@ def skipped(why: str) -> Verdict:
 
 
 def of(error: BaseException, secrets: Secrets) -> Verdict:
-    """What an exception of a callback means; sys.exit and KeyboardInterrupt in a callback are its failure as well."""
+    """What an exception of a callback means; sys.exit and KeyboardInterrupt in a callback are its failure as well.
+
+    One that can't even be described, whatever it does to those who look at it, is a failure like any other.
+    """
+    try:
+        return _of(error, secrets)
+    except BaseException as odd:  # noqa: BLE001 - whatever the plugin's exception does, it must not take the worker down
+        text = f"It can't be described: looking at it raised {kind_of(odd)}."
+        return Verdict("failed", {"kind": kind_of(error), "text": text})
+
+
+def now(read: Callable[[], float] = time.time) -> float:
+    """The time, whatever a plugin has put in the place of ``time.time``."""
+    return read()
+
+
+def _of(error: BaseException, secrets: Secrets) -> Verdict:
     if isinstance(error, Skip):
-        return skipped(secrets.cut(str(error)))
+        return skipped(text_of(error, secrets))
     failure = failure_of(error, secrets, skip=_FRAMES)
     if isinstance(error, Retry):
-        return Verdict("retry", failure, error.after)
+        return _retry(getattr(error, "after", None), failure)
     if isinstance(error, GiveUp):
         return Verdict("give_up", failure)
     return Verdict("failed", failure, passing=is_of_the_site(error))
 
 
-def log(logger: logging.Logger, failure: Failure) -> None:
+def _retry(after: object, failure: Failure) -> Verdict:
+    try:
+        return Verdict("retry", failure, pause(f"after={after!r}", after))
+    except ValueError as wrong:  # set past the check of Retry itself
+        return Verdict("failed", dict(failure, text=f"{failure['text']} [{wrong}]"))
+
+
+def log(logger: logging.Logger, failure: Failure) -> bool:
     """Log a failure where it happened, as shotgunEvents does: whatever level and filters the plugin has given its loggers, and
-    whatever its own handlers make of it.
+    whatever its own handlers make of it. False if that can't be done: then it is for the daemon to log it.
     """
     text = "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s"
-    facts = (failure["traceback"], failure["locals"])
-    record = logging.LogRecord(logger.name, logging.CRITICAL, __file__, 0, text, facts, None, log.__name__)
+    facts = (failure.get("traceback", failure["text"]), failure.get("locals", ""))
+    try:
+        record = logging.LogRecord(logger.name, logging.CRITICAL, __file__, 0, text, facts, None, log.__name__)
+    except Exception:  # noqa: BLE001 - a record asks for the time, whose place the plugin may have taken
+        return False
     with contextlib.suppress(Exception):
         logger.callHandlers(record)
+    return True
 
 
 def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
@@ -61,8 +92,8 @@ def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
     return verdict.word == "failed" and told and not verdict.passing
 
 
-def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, logged: bool, shares: bool = False) -> bytes:
-    """The frame of a report. ``logged``: the worker has logged the failure. ``shares``: it was told of another delivery."""
+def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, shares: bool = False) -> bytes:
+    """The frame of a report. ``shares``: it was told of another delivery."""
     if verdict is OK:
         # By far the most frequent message, so it is written out by hand.
         return frame(
@@ -82,7 +113,7 @@ def report(run: int, delivery: int, verdict: Verdict, started: float, ended: flo
         message["after"] = verdict.after
     if verdict.passing:
         message["passing"] = True
-    if logged:
+    if verdict.logged:
         message["logged"] = True
     if shares:
         message["shares"] = True

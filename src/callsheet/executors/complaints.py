@@ -27,5 +27,15 @@ def can_not_start(plugin: PluginFile, setup: WorkerSetup, error: OSError) -> Man
     )
 
 
+def not_understood(plugin: PluginFile, why: str) -> Manifest:
+    """The manifest of a plugin of which its worker said something that can't be."""
+    return _broken(
+        plugin,
+        "describe",
+        f"The worker of the plugin at {plugin.path} described it in a way that Callsheet does not understand.\n\n{why}. Look at "
+        "what it registers; it is loaded again when the file changes.",
+    )
+
+
 def _broken(plugin: PluginFile, where: str, problem: str) -> Manifest:
     return Manifest(plugin.key, plugin.generation, problem=problem, where=where, level="ERROR", logger=f"plugin.{plugin.key.name}")

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from callsheet.agent.options import MOST_SLOTS
 from callsheet.errors import ProtocolError
-from callsheet.executors import messages
+from callsheet.executors import checks, messages
 from callsheet.executors.access import WorkerSetup
 from callsheet.model import Callback, CallbackKey, Manifest, PluginFile, PluginKey, Run
 
@@ -65,13 +66,13 @@ class Guests:
         self._guests[file.key] = _Guest(file)
 
     def take(self, message: Mapping[str, Any]) -> Manifest:
-        """Take in what the worker said of one of them. Raises ProtocolError when that makes no sense."""
+        """Take in what the worker said of one of them. Raises ProtocolError when it can't be told of which."""
         guest = self._guests.get(PluginKey(self._setup.site, message["plugin"]))
         if guest is None:
             raise ProtocolError(f"it described {message['plugin']!r}, which it was not given")
         guest.manifest = messages.manifest(message, self._setup, guest.file)
-        guest.passing = bool(message["passing"])
-        guest.slots = int(message["slots"])
+        guest.passing = bool(message.get("passing"))
+        guest.slots = message["slots"] if checks.is_whole(message.get("slots"), 1, MOST_SLOTS) else 1
         self._callbacks.update((callback.key, callback) for callback in guest.manifest.callbacks)
         return guest.manifest
 

@@ -127,7 +127,7 @@ class InlineExecutor:
 
         def say(message: protocol.Message) -> None:
             if message["is"] == "emails":
-                telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=message["emails"])
+                telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=messages.emails(message))
 
         loaded = Plugin(messages.setup_message(setup), messages.load_message(setup, plugin), say, secrets)
         try:

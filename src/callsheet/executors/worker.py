@@ -34,8 +34,6 @@ KILL_TIME = 5.0
 STACK_TIME = 0.25
 """Seconds that a worker past a deadline gets to write its stacks before it is killed."""
 
-_ASIDES = frozenset({"call", "called", "answer", "opened", "trouble"})
-
 EXIT_TIME = 0.25
 """Seconds that a worker may live on once it has closed its pipe of reports, as it does when it ends."""
 
@@ -154,7 +152,7 @@ class Worker:
         try:
             for message in protocol.split(self._buffer):
                 self._take(message, said)
-        except (protocol.BrokenFrameError, ProtocolError, KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it says, and however odd, it is its own end and nobody else's
             self._buffer.clear()
             self.kill(loss.nonsense(self.heads(), self.name, error))
         return said
@@ -266,7 +264,7 @@ class Worker:
     def _take(self, message: protocol.Message, said: list[Message]) -> None:
         kind = message["is"]
         if kind == "report":
-            report = messages.report(message)
+            report = messages.report(message, self.since)
             plugin = self._handed.reported(report)
             self.worked[plugin] = self.worked.get(plugin, 0.0) + report.ended - report.started
             self.calls += 1
@@ -280,21 +278,22 @@ class Worker:
                 self._loading_since = time.monotonic()
             said.append(RunEnded(message["run"]))
         elif kind == "record":
-            telemetry.emit("plugin.record", site=self.site, plugin=message.pop("plugin") or self.name, record=message)
+            record = messages.record(message, self.since)
+            telemetry.emit("plugin.record", site=self.site, plugin=str(message.get("plugin") or self.name), record=record)
         elif kind == "emails":
-            telemetry.emit("plugin.emails", site=self.site, plugin=message["plugin"], emails=message["emails"])
+            telemetry.emit("plugin.emails", site=self.site, plugin=str(message["plugin"]), emails=messages.emails(message))
         elif kind == "manifest":
             self._loading_since = time.monotonic()
             said.append(self.guests.take(message))
             if self.guests.loading is None:
                 self.memory.settle()
-        elif kind in _ASIDES:
+        elif kind in messages.ASIDES:
             self._take_aside(message)
         else:
             raise ProtocolError(f"it said {kind!r}")
 
     def _take_aside(self, message: protocol.Message) -> None:
-        self.asides.append(message)
+        self.asides.append(messages.aside(message))
         if message["is"] == "opened":
             self.opened = message
             self._loading_since = time.monotonic()

@@ -140,6 +140,8 @@ class Post:
             if not _for_good(error):
                 self._put_back(letter)
                 raise
+            with contextlib.suppress(OSError):
+                smtp.rset()  # the next letter begins anew
             self._say(f"the mail to {', '.join(letter.to)} was refused and is dropped: {_words(error)}")
             return
         with self._changed:

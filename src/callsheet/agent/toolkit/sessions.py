@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 from callsheet.agent import present
 from callsheet.agent.failures import Secrets, failure_of
 from callsheet.agent.marks import Signature
+from callsheet.agent.options import pause
 from callsheet.agent.protocol import Message
 from callsheet.agent.records import at_work
 from callsheet.agent.toolkit.carrying import CarryError, pack, unpack
@@ -112,9 +113,9 @@ class Session:
 def session(project: Project, *, timeout: Optional[float] = None) -> Session:
     """The warm Toolkit session of a project: an id, a name, or a link. ``timeout``: seconds that a call may take in it.
 
-    One per project, shared by all who ask, opened at the first call and kept.
+    One per project, shared by all who ask, opened at the first call and kept. Raises ValueError for a timeout that is no time.
     """
-    return Session(_caller("session()"), project, timeout)
+    return Session(_caller("session()"), project, pause(f"session(timeout={timeout!r})", timeout))
 
 
 def here() -> Any:

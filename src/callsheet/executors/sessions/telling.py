@@ -25,7 +25,7 @@ def opened(session: Session, message: Mapping[str, Any]) -> None:
         "project_name": session.name,
         "kind": found.kind if found is not None else "",
         "configuration": found.configuration if found is not None else "",
-        **{name: message[name] for name in _TOLD},
+        **{name: message.get(name) for name in _TOLD},
     }
     telemetry.emit("session.opened", **_whose(session.key), **facts)
 
