@@ -133,6 +133,14 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """What an operation changed: the ``ids`` of deliveries in ascending order, and the ``first`` of them as they were then."""
+
+    ids: tuple[int, ...] = ()
+    first: tuple[DeliveryRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What a running daemon is to do with a project's Toolkit session: WARM or RETIRE. ``project``: its id or name."""
 

@@ -5,11 +5,22 @@ One contract suite per port (``tests/contracts``); every adapter passes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from callsheet.desk import Asked, DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.desk import (
+    Asked,
+    Changed,
+    DeliveryQuery,
+    DeliveryRow,
+    Heartbeat,
+    Operation,
+    Overview,
+    PluginRecord,
+    SiteHealth,
+    WorkerRow,
+)
 from callsheet.model import Event, Manifest, Outcome, PluginFile, PluginKey, PluginState, Report, Run, RunEnded
 from callsheet.places import Gap, Intake, SiteState
 
@@ -24,6 +35,14 @@ class Page:
     events: tuple[Event, ...]
     full: bool
     at: float | None = field(default=None, compare=False)
+
+
+Told = Callable[[int, int], None]
+"""Hears of progress: how many of how many."""
+
+
+def quietly(_done: int, _of: int) -> None:
+    """Nobody wants to hear of it."""
 
 
 class EventLog(Protocol):
@@ -58,7 +77,7 @@ class EventLog(Protocol):
 
 
 class Ledger(Protocol):
-    """The durable record. Every method is one transaction; when it returns, its effect survives a kill.
+    """The durable record. Each method but ``operate`` and ``prune`` is one transaction; its effect outlives a kill once it returns.
 
     Methods may be called from any thread. Times are given by the caller.
     """
@@ -105,8 +124,11 @@ class Ledger(Protocol):
     def recover(self, owner: str, now: float) -> int:
         """At start: give back all lanes that an earlier owner had. Returns how many deliveries wait again."""
 
-    def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:
-        """Carry out an operator's command, record it, and return the deliveries it changed, as they are now.
+    def operate(self, operation: Operation, now: float, told: Told = quietly) -> Changed:
+        """Carry out an operator's command, record it, and return the deliveries that it changed: all ids, and the first 20 rows.
+
+        Many are changed in many transactions, so that nobody waits for it; ``told`` hears after each how many were changed by
+        then, and how many are meant. Whatever interrupts it, the rest is left as it was, and the command can be given again.
 
         StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen. A REPLAY is only noted here: ``site``
         tells it to whoever reads; so are WARM and RETIRE, which ``beat`` tells.

@@ -154,7 +154,9 @@ class Desk:
         return ran
 
     def operate(self, verb: Verb, **query: Any) -> list[DeliveryRow]:
-        return self.ledger.operate(Operation(verb, "ada@stage", "because", DeliveryQuery(**query)), self.now)
+        """The deliveries that it changed, as they are now, newest first."""
+        changed = self.ledger.operate(Operation(verb, "ada@stage", "because", DeliveryQuery(**query)), self.now)
+        return self.ledger.deliveries(DeliveryQuery(ids=changed.ids, limit=10_000)) if changed.ids else []
 
     def describe(self, *names: str, plugin: str = "plugin", problem: str | None = None) -> dict[str, int]:
         """The plugin was loaded anew and has these callbacks."""

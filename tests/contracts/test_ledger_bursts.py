@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from callsheet.desk import Verb
-from callsheet.model import Outcome, State
+from callsheet.desk import DeliveryQuery, Operation, Verb
+from callsheet.model import Failure, Outcome, State
+from callsheet.places import Intake
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids
+from tests.support.events import SITE
 
 LANE = "settle:react:Task:14"
 QUIET = 2.0
@@ -110,3 +112,16 @@ def test_outages_are_counted_until_a_retry_begins_afresh(desk: Desk) -> None:
     desk.settle(run, State.DEAD)
     desk.operate(Verb.RETRY, event_id=1)
     assert desk.claim_one().deliveries[0].outages == 0
+
+
+def test_a_replayed_delivery_begins_afresh_whatever_was_counted_of_it(desk: Desk) -> None:
+    desk.record_events(1)
+    (handed,) = (run := desk.claim_one()).deliveries
+    outcome = Outcome(handed.id, State.DEAD, 4, 2, desk.now, desk.now, outages=3, failure=Failure("ValueError", "no"))
+    desk.ledger.settle([outcome], [run.id], desk.now)
+    query = DeliveryQuery(site=SITE, plugin="plugin")
+    desk.ledger.operate(Operation(Verb.REPLAY, "ada@stage", "", query, ((1, 1),)), desk.now)
+    (replay,) = desk.ledger.site(SITE).replays
+    desk.ledger.record(Intake(SITE, (delivery(1),), replay=replay), desk.now)
+    (handed,) = desk.claim_one().deliveries
+    assert (handed.attempts, handed.crashes, handed.outages) == (0, 0, 0)

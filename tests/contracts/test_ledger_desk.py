@@ -209,6 +209,67 @@ def test_a_command_is_not_cut_short_by_the_limit_of_lists(desk: Desk) -> None:
     assert desk.plugin().waiting == 0
 
 
+def dead(desk: Desk, count: int) -> None:
+    """So many deliveries, each in a lane of its own, that failed for good."""
+    desk.record(*(delivery(number, lane=f"lane {number}") for number in range(1, count + 1)))
+    desk.free = {PLUGIN: count}
+    for run in desk.claim():
+        desk.settle(run, DEAD)
+
+
+def test_a_command_about_thousands_lets_others_write_meanwhile(desk: Desk) -> None:
+    # Given more dead deliveries than are changed at once
+    dead(desk, 1700)
+    told: list[tuple[int, int]] = []
+    retry = Operation(Verb.RETRY, "ada@stage", "server is back", DeliveryQuery(states=(DEAD,)))
+    with desk.other_process() as daemon:
+
+        def write(done: int, of: int) -> None:
+            told.append((done, of))
+            daemon.record(Intake(SITE, (delivery(10_000 + done),)), desk.now)
+
+        # When all are tried again, while a daemon writes
+        changed = desk.ledger.operate(retry, desk.now, write)
+
+    # Then it was never kept waiting, the first are shown, and it is one operation on record
+    assert told == [(500, 1700), (1000, 1700), (1500, 1700), (1700, 1700)]
+    assert list(changed.ids) == sorted(changed.ids)
+    assert len(changed.ids) == 1700
+    assert [row.id for row in changed.first] == list(changed.ids[:20])
+    assert {row.state for row in changed.first} == {WAITING}
+    (record,) = desk.ledger.overview(operations=9).operations
+    assert (record.verb, record.changed, record.why) == (Verb.RETRY, 1700, "server is back")
+    assert len(desk.rows(WAITING)) == 1704
+
+
+def test_a_command_that_is_interrupted_has_done_what_it_said_and_can_be_given_again(desk: Desk) -> None:
+    dead(desk, 1200)
+    retry = Operation(Verb.RETRY, "ada@stage", "", DeliveryQuery(states=(DEAD,)))
+
+    def interrupt(done: int, _of: int) -> None:
+        if done == 1000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        desk.ledger.operate(retry, desk.now, interrupt)
+    assert (len(desk.rows(WAITING)), len(desk.rows(DEAD))) == (1000, 200)
+    assert desk.plugin().waiting == 1000
+
+    assert len(desk.ledger.operate(retry, desk.now).ids) == 200
+    assert [one.changed for one in desk.ledger.overview(operations=9).operations] == [200, 1000]
+
+
+def test_what_fails_again_while_a_command_goes_on_is_not_tried_for_ever(desk: Desk) -> None:
+    dead(desk, 1100)
+
+    def fail_again(_done: int, _of: int) -> None:
+        for run in desk.claim():
+            desk.settle(run, DEAD)
+
+    retry = Operation(Verb.RETRY, "ada@stage", "", DeliveryQuery(states=(DEAD,)))
+    assert len(desk.ledger.operate(retry, desk.now, fail_again).ids) == 1100
+
+
 def test_another_process_may_operate_while_the_daemon_works(desk: Desk) -> None:
     desk.record_events(1, 2)
     desk.settle(desk.claim_one(), HELD)

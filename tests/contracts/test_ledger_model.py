@@ -247,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(plugin=plugins, lane=st.none() | lanes)
     def hold(self, plugin: str, lane: str | None) -> None:
         with self.desk.other_process() as cli:
-            assert cli.operate(Operation(Verb.HOLD, "ada@stage", query=DeliveryQuery(plugin=plugin, lane=lane)), self.now) == []
+            assert cli.operate(Operation(Verb.HOLD, "ada@stage", query=DeliveryQuery(plugin=plugin, lane=lane)), self.now).ids == ()
         self.holds.add((plugin, lane))
 
     @rule(
@@ -271,7 +271,9 @@ class LedgerMachine(RuleBasedStateMachine):
             and (event_id is None or one.event_id == event_id)
             and one.shown in (TAKES[verb] & states if states else TAKES[verb])
         ]
-        assert sorted((row.event_id, row.callback) for row in changed) == sorted((one.event_id, one.callback) for one in wanted)
+        assert sorted((row.event_id, row.callback) for row in changed.first) == sorted(
+            (one.event_id, one.callback) for one in wanted
+        )
         for one in wanted:
             one.run = None
             if verb is Verb.SKIP:

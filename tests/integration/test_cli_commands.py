@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from callsheet.cli import main
+from callsheet.cli import main, operating
 from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth, WorkerRow
 from callsheet.filters import AttributeRule, Rule
 from callsheet.ledgers.sqlite import SqliteLedger
@@ -337,6 +337,33 @@ def test_skip_takes_all_that_is_meant_however_many(studio: SqliteLedger, config:
     said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
     assert said.out.splitlines()[-2:] == ["… and 232 deliveries more", "252 deliveries changed: 252 now skipped."]
     assert set(states(studio, MAILER)[1:] + states(studio, MAILER)[:1]) <= {"held", "skipped"}
+
+
+def test_a_command_about_many_tells_how_far_it_is(
+    studio: SqliteLedger, config: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operating, "PLAIN_EVERY", 0.0)
+    studio.record(Intake("studio", tuple(_new(MAILER, "mail_change", event, "") for event in range(200, 1298))), NOW)
+    said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
+    assert said.err.splitlines()[:2] == ["500 of 1,100 deliveries changed", "1,000 of 1,100 deliveries changed"]
+    assert said.out.splitlines()[-1] == "1,100 deliveries changed: 1,100 now skipped."
+
+
+def test_a_command_that_is_interrupted_says_how_far_it_came(
+    studio: SqliteLedger, config: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.record(Intake("studio", tuple(_new(MAILER, "mail_change", event, "") for event in range(200, 1298))), NOW)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", interrupt)
+        said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
+    assert said.code == 130
+    assert said.err.strip() == "Interrupted: 500 of 1,100 deliveries changed. The same command goes on with the rest."
+    said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
+    assert said.out.splitlines()[-1] == "600 deliveries changed: 600 now skipped."
 
 
 def test_skip_of_the_held_one_lets_its_lane_go_on(studio: SqliteLedger, config: Path, call: Call) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,24 +13,57 @@ from callsheet.cli import TROUBLE, facts
 from callsheet.cli.opening import Opened, who
 from callsheet.cli.tables import table
 from callsheet.cli.words import count
-from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
+from callsheet.desk import Changed, DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
 
-SHOWN = 20
-"""Changed deliveries listed one by one; beyond that, the number says more than the list."""
 ENOUGH = 1000
-"""Deliveries looked at to say why an operation met none."""
+"""Deliveries looked at to say why an operation met none; and read at once, where all that changed are printed."""
+REDRAW, PLAIN_EVERY = 0.2, 5.0
+"""Seconds between two words of progress: on a terminal, elsewhere."""
 
 
-def operate(at: Opened, verb: Verb, query: DeliveryQuery, why: str, *, as_json: bool) -> list[DeliveryRow]:
-    """Do it, in the user's name, and show what changed; the deliveries as they are now."""
-    now = time.time()
-    changed = at.ledger.operate(Operation(verb, who(), why, query), now)
+def operate(at: Opened, verb: Verb, query: DeliveryQuery, why: str, *, as_json: bool) -> int:
+    """Do it, in the user's name, and show what changed; how many that are. Where it takes long, how far it is is told."""
+    progress = Progress()
+    try:
+        changed = at.ledger.operate(Operation(verb, who(), why, query), time.time(), progress)
+    except KeyboardInterrupt:
+        progress.close()
+        click.echo(f"Interrupted: {progress}. The same command goes on with the rest.", err=True)
+        raise
+    progress.close()
     if as_json:
-        facts.print_json([facts.delivery(row) for row in changed])
-    elif changed:
+        facts.print_json([facts.delivery(row) for row in _rows(at, changed.ids)])
+    elif changed.ids:
         click.echo("\n".join(_changed(changed)))
         when_stopped(at)
-    return changed
+    return len(changed.ids)
+
+
+class Progress:
+    """How far an operation is, on stderr: on a terminal as it goes, elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        self._done = self._of = 0
+        self._terminal = sys.stderr.isatty()
+        self._told_at = time.monotonic()
+        self._begun = False
+
+    def __call__(self, done: int, of: int) -> None:
+        """Note it, and tell it."""
+        self._done, self._of = done, of
+        now = time.monotonic()
+        if done < of and now - self._told_at >= (REDRAW if self._terminal else PLAIN_EVERY):
+            self._told_at = now
+            self._begun = True
+            click.echo(f"\r{self} " if self._terminal else str(self), nl=not self._terminal, err=True)
+
+    def __str__(self) -> str:
+        return f"{self._done:,} of {count(self._of, 'delivery')} changed"
+
+    def close(self) -> None:
+        """What is told behind it begins on a line of its own."""
+        if self._terminal and self._begun:
+            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def when_stopped(at: Opened) -> None:
@@ -59,14 +92,20 @@ def unfit(at: Opened, query: DeliveryQuery, fit: str) -> int:
     return nothing(f"what is meant is {found}, and only {fit} deliveries can be.")
 
 
-def _changed(rows: list[DeliveryRow]) -> list[str]:
-    by_state = Counter(row.state for row in rows)
-    now_are = ", ".join(f"{number:,} now {state.word}" for state, number in sorted(by_state.items()))
-    listed = sorted(rows, key=lambda row: row.id)[:SHOWN]
+def _rows(at: Opened, ids: Sequence[int]) -> list[DeliveryRow]:
+    """These deliveries as they are now, newest first."""
+    found: list[DeliveryRow] = []
+    for first in range(0, len(ids), ENOUGH):
+        found += at.ledger.deliveries(DeliveryQuery(ids=tuple(ids[first : first + ENOUGH]), limit=ENOUGH))
+    return sorted(found, key=lambda row: row.id, reverse=True)
+
+
+def _changed(changed: Changed) -> list[str]:
+    number, after = len(changed.ids), changed.first[0].state
     lines = table(
         ["ID", "STATE", "EVENT", "TYPE", "CALLBACK"],
-        [[row.id, row.state.word, row.event_id, row.event_type, f"{row.plugin}.{row.callback}"] for row in listed],
+        [[row.id, row.state.word, row.event_id, row.event_type, f"{row.plugin}.{row.callback}"] for row in changed.first],
     )
-    if len(rows) > SHOWN:
-        lines.append(f"… and {count(len(rows) - SHOWN, 'delivery')} more")
-    return [*lines, f"{count(len(rows), 'delivery')} changed: {now_are}."]
+    if number > len(changed.first):
+        lines.append(f"… and {count(number - len(changed.first), 'delivery')} more")
+    return [*lines, f"{count(number, 'delivery')} changed: {number:,} now {after.word}."]

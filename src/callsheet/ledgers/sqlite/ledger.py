@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callsheet.desk import Asked, DeliveryQuery, DeliveryRow, Heartbeat, Operation, Overview, PluginRecord, SiteHealth, WorkerRow
+from callsheet.desk import (
+    Asked,
+    Changed,
+    DeliveryQuery,
+    DeliveryRow,
+    Heartbeat,
+    Operation,
+    Overview,
+    PluginRecord,
+    SiteHealth,
+    WorkerRow,
+)
 from callsheet.ledgers.sqlite import asked, operations, overview, prune, queries, runs
 from callsheet.ledgers.sqlite import crew as crews
 from callsheet.ledgers.sqlite import intake as intakes
@@ -15,6 +26,7 @@ from callsheet.ledgers.sqlite.lanes import set_back
 from callsheet.ledgers.sqlite.lock import OwnerLock
 from callsheet.model import Manifest, Outcome, PluginFile, PluginKey, PluginState, Run
 from callsheet.places import Intake, SiteState
+from callsheet.ports import Told, quietly
 
 SET_BACK = 1.0
 """Seconds by which a claim's time must lie before that of the last one for the clock to have been set back."""
@@ -85,10 +97,9 @@ class SqliteLedger:
             self._claimed_at = overview.last_beat(tx)
             return runs.recover(tx, now)
 
-    def operate(self, operation: Operation, now: float) -> list[DeliveryRow]:
+    def operate(self, operation: Operation, now: float, told: Told = quietly) -> Changed:
         """See the port. What is handed out is not skipped, hence not returned. The query's limit does not count here."""
-        with self._database.transaction() as tx:
-            return operations.operate(tx, self._names, operation, now)
+        return operations.operate(self._database, operation, now, told)
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
         """See the port. ``since``: recorded or ended since."""

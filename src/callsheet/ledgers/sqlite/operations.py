@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Hold, Operation, OperationRow, Verb
+from callsheet.desk import Changed, DeliveryQuery, DeliveryRow, Hold, Operation, OperationRow, Verb
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import asked, holds, queries, replays
 from callsheet.ledgers.sqlite.counts import Tally
+from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lanes import resume
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.ledgers.sqlite.plugins import close, reopen
@@ -23,29 +26,63 @@ _TAKES = {
     Verb.RELEASE: frozenset({State.HELD}),
 }
 _UNSAID = DeliveryQuery()
+CHUNK = 500
+"""Deliveries that are changed in one transaction: some 10 ms."""
+SHOWN = 20
+"""Changed deliveries that are told one by one; beyond that, the number says more than the list."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
+"""Seconds between two such transactions; as long as one took, within these bounds."""
 
 
-def operate(tx: sqlite3.Connection, names: Names, operation: Operation, now: float) -> list[DeliveryRow]:
-    """Carry it out and record it. Returns the deliveries that it changed, as they are now, newest first."""
+def operate(database: Database, operation: Operation, now: float, told: Callable[[int, int], None]) -> Changed:
+    """Carry it out and record it, a little at a time, so that nobody waits for it. Returns what it changed.
+
+    ``told`` is called after each part with how many deliveries were changed, and how many were meant. Where it raises, or the
+    process ends, the rest is as it was, and the same operation can be carried out again.
+    """
+    if operation.verb not in _TAKES:
+        with database.transaction() as tx:
+            _ask(tx, operation, now)
+        return Changed()
+    takes = _TAKES[operation.verb]
+    query = replace(operation.query, states=tuple(sorted((frozenset(operation.query.states) or takes) & takes)))
+    with database.snapshot() as tx:
+        meant = sorted(queries.ids(tx, query)) if query.states else []
+    with database.transaction() as tx:
+        # A hold ends first, and at once; what is changed is added to the record as it is changed.
+        released = holds.release(tx, _plugins(tx, operation), query.lane) if operation.verb is Verb.RELEASE else 0
+        number = _note(tx, operation, now, released)
+    changed: list[int] = []
+    shown: tuple[DeliveryRow, ...] = ()
+    for first in range(0, len(meant), CHUNK):
+        began = time.monotonic()
+        with database.transaction() as tx:
+            # Those that still are as they were meant: a daemon works on beside this.
+            ids = _change(tx, database.names, operation.verb, replace(query, ids=tuple(meant[first : first + CHUNK])), now)
+            tx.execute("UPDATE operations SET changed = changed + ? WHERE id = ?", (len(ids), number))
+            if missing := ids[: SHOWN - len(shown)]:
+                shown += tuple(reversed(queries.rows(tx, DeliveryQuery(ids=missing))))
+        changed += ids
+        told(len(changed), len(meant))
+        if first + CHUNK < len(meant):
+            # SQLite's lock is nobody's in turn: whoever waits for it looks now and then whether it is free.
+            time.sleep(min(max(time.monotonic() - began, SHORTEST_PAUSE), LONGEST_PAUSE))
+    return Changed(tuple(changed), shown)
+
+
+def _ask(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
+    """Note what others carry out."""
+    query = operation.query
     if operation.verb is Verb.HOLD:
-        query = operation.query
         hold = Hold(query.lane, now, operation.who, operation.why)
         _note(tx, operation, now, holds.hold(tx, _plugins(tx, operation), query.lane, hold))
-        return []
-    if operation.verb is Verb.REPLAY:
+    elif operation.verb is Verb.REPLAY:
         (plugin_id,) = _plugins(tx, operation)
-        replays.ask(tx, _note(tx, operation, now, 0), plugin_id, operation.query.callback, operation.ranges)
-        return []
-    if operation.verb in {Verb.WARM, Verb.RETIRE}:
-        asked.ask(tx, _note(tx, operation, now, 0), operation.verb, operation.query.site, operation.query.project)
-        return []
-    if operation.verb is Verb.STOP:
-        _note(tx, operation, now, replays.stop(tx, operation.query.ids, now))
-        return []
-    released = holds.release(tx, _plugins(tx, operation), operation.query.lane) if operation.verb is Verb.RELEASE else 0
-    ids = _change(tx, names, operation, now)
-    _note(tx, operation, now, len(ids) + released)
-    return queries.rows(tx, DeliveryQuery(ids=ids), limited=False) if ids else []
+        replays.ask(tx, _note(tx, operation, now, 0), plugin_id, query.callback, operation.ranges)
+    elif operation.verb is Verb.STOP:
+        _note(tx, operation, now, replays.stop(tx, query.ids, now))
+    else:
+        asked.ask(tx, _note(tx, operation, now, 0), operation.verb, query.site, query.project)
 
 
 def records(tx: sqlite3.Connection, limit: int) -> tuple[OperationRow, ...]:
@@ -57,17 +94,12 @@ def records(tx: sqlite3.Connection, limit: int) -> tuple[OperationRow, ...]:
     )
 
 
-def _change(tx: sqlite3.Connection, names: Names, operation: Operation, now: float) -> tuple[int, ...]:
-    """Change the deliveries that the query wants and the verb can take, all of them: the query's limit is for lists.
-
-    Retried and released ones start afresh, with no attempts behind them.
-    """
-    takes = _TAKES[operation.verb]
-    states = tuple(sorted((frozenset(operation.query.states) or takes) & takes))
-    found = queries.rows(tx, replace(operation.query, states=states), limited=False) if states else []
-    ids = tuple(row.id for row in found)
-    after = State.SKIPPED if operation.verb is Verb.SKIP else State.WAITING
-    if operation.verb is Verb.SKIP:
+def _change(tx: sqlite3.Connection, names: Names, verb: Verb, query: DeliveryQuery, now: float) -> tuple[int, ...]:
+    """Change the deliveries that the query wants. Retried and released ones start afresh, with no attempts behind them."""
+    found = queries.rows(tx, query, limited=False)
+    ids = tuple(row.id for row in reversed(found))
+    after = State.SKIPPED if verb is Verb.SKIP else State.WAITING
+    if verb is Verb.SKIP:
         close(tx, ids, now)
     else:
         reopen(tx, ids, now)

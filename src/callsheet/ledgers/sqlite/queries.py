@@ -65,16 +65,28 @@ def event_entity(payload: str) -> str | None:
 
 def rows(tx: sqlite3.Connection, query: DeliveryQuery, *, limited: bool = True) -> list[DeliveryRow]:
     """What the query wants, newest first; all of it if not ``limited``."""
-    wanted, params = _conditions(query)
+    chosen, params = _chosen(tx, query)
     params["limit"] = query.limit if limited else -1
+    sql = f"{_ROW} FROM ({chosen}) AS chosen {_JOINS} ORDER BY d.id DESC"
+    found = [_to_row(row, query) for row in tx.execute(sql, params)]
+    return [replace(row, history=_history(tx, row.id)) for row in found] if query.failures else found
+
+
+def ids(tx: sqlite3.Connection, query: DeliveryQuery) -> list[int]:
+    """The ids of all that the query wants, whatever its limit, newest first."""
+    chosen, params = _chosen(tx, query)
+    return [number for (number,) in tx.execute(chosen, params | {"limit": -1})]
+
+
+def _chosen(tx: sqlite3.Connection, query: DeliveryQuery) -> tuple[str, dict[str, Any]]:
+    """SQL that chooses the ids, up to ``:limit``, and its other parameters."""
+    wanted, params = _conditions(query)
     events = _EVENTS if query.event_type is not None or query.project is not None or query.entity is not None else ""
     chosen = (
         f"SELECT d.id FROM deliveries AS d {_hint(tx, query)} CROSS JOIN lanes AS l ON l.id = d.lane_id{events}"  # noqa: S608 - values go as parameters
         f" WHERE {' AND '.join(wanted)} ORDER BY d.id DESC LIMIT :limit"
     )
-    sql = f"{_ROW} FROM ({chosen}) AS chosen {_JOINS} ORDER BY d.id DESC"
-    found = [_to_row(row, query) for row in tx.execute(sql, params)]
-    return [replace(row, history=_history(tx, row.id)) for row in found] if query.failures else found
+    return chosen, params
 
 
 def _history(tx: sqlite3.Connection, delivery_id: int) -> tuple[Attempt, ...]:

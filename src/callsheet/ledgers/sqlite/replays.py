@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from callsheet.ledgers.sqlite import plugins
 from callsheet.ledgers.sqlite.counts import Tally
 from callsheet.ledgers.sqlite.names import Names
 from callsheet.model import NewDelivery, PluginKey, State
@@ -21,12 +22,7 @@ _SELECT = """
 _FINISHED = """
     SELECT d.id, d.state FROM deliveries AS d WHERE d.event_id = ? AND d.callback_id = ? AND d.state >= 4
 """
-# Due, as whatever an operator reopens: that tells it from those that a run has in hand, should its lane be handed out now.
-_REOPEN = """
-    UPDATE deliveries
-    SET state = 0, attempts = 0, crashes = 0, started = NULL, finished = NULL, due = ?, lane_id = ?, ordinal = ?
-    WHERE id = ?
-"""
+_MOVE = "UPDATE deliveries SET lane_id = ?, ordinal = ? WHERE id = ?"
 
 
 def ask(tx: sqlite3.Connection, operation: int, plugin_id: int, callback: str | None, ranges: Sequence[tuple[int, int]]) -> None:
@@ -75,7 +71,8 @@ def reopen(
     for delivery, lane_id in deliveries:
         callback_id = names.callback(tx, delivery.callback)
         for delivery_id, state in tx.execute(_FINISHED, (delivery.event.id, callback_id)).fetchall():
-            tx.execute(_REOPEN, (now, lane_id, delivery.ordinal, delivery_id))
+            plugins.reopen(tx, [delivery_id], now)
+            tx.execute(_MOVE, (lane_id, delivery.ordinal, delivery_id))
             tally.move(names.plugin_of(tx, callback_id), state, State.WAITING)
             lanes.append(lane_id)
     return lanes
