@@ -35,7 +35,7 @@ check: $(READY)  ## lint, format, types, import rules, the agent's Python 3.7
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/vermin --quiet --no-tips --target=3.7- --violations src/callsheet/agent src/callsheet/__init__.py src/callsheet/texts.py src/callsheet/toolkit.py src/callsheet/version.py
+	$(BIN)/vermin --quiet --no-tips --target=3.7- --violations src/callsheet/agent src/callsheet/wire src/callsheet/__init__.py src/callsheet/toolkit.py src/callsheet/version.py
 
 chaos: $(READY)  ## kill and mislead the daemon for a minute; count what is lost, out of order, doubled (SEED=1: again; KILLS=200: until then)
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from callsheet.domain.callback import CallbackKey, PluginKey
+from callsheet.domain.delivery import NewDelivery
+from callsheet.domain.event import Event
+from callsheet.domain.plugin import PluginFile, PluginState
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import CallbackKey, Event, NewDelivery, PluginFile, PluginKey, PluginState
-from callsheet.places import Intake
 
 STUCK = """
 import threading

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from bench.footprint import pss
 from bench.goals import Goal
-from callsheet.config.settings import Secret, ToolkitSettings
-from callsheet.executors.local import LocalExecutor
-from callsheet.executors.runtimes.finding import RuntimeFinder
+from callsheet.composition import catalogue
+from callsheet.runtimes.resolver import ToolkitRuntimeResolver
 from callsheet.sandbox import Sandbox
-from callsheet.wiring import catalogue
-from tests.agent.stage import Stage, setup
+from callsheet.settings import Secret, ToolkitSettings
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import Stage, setup
 from tests.support.toolkits import NEW, OLD, REAL, Core, Installation
 
 EVENTS = 200
@@ -148,8 +148,8 @@ def _stage() -> Iterator[tuple[Stage, dict[int, Path]]]:
         site = setup(sandbox.url, script=sandbox.script, key=Secret(sandbox.key))
         settings = ToolkitSettings(configs=installation.configs, app_store=False)
 
-        def finder(archive: Path) -> RuntimeFinder:
-            return RuntimeFinder({site.site: site}, settings, archive, folder / "toolkit", lambda _: catalogue(site))
+        def finder(archive: Path) -> ToolkitRuntimeResolver:
+            return ToolkitRuntimeResolver({site.site: site}, settings, archive, folder / "toolkit", lambda _: catalogue(site))
 
         executor = LocalExecutor({site.site: site}, folder / "state", finder=finder)
         try:

@@ -13,28 +13,29 @@ from pathlib import Path
 from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import telemetry
-from callsheet.config.settings import Settings, SiteSettings
-from callsheet.desk import Asked, Heartbeat, Verb
+from callsheet.composition import finder, worker_setups
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.operation import SessionCommand, Verb
+from callsheet.domain.overview import Heartbeat
+from callsheet.domain.reading import Intake
 from callsheet.errors import StateError
-from callsheet.executors.local import LocalExecutor
-from callsheet.executors.sessions.session import Limits
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import PluginKey
-from callsheet.places import Intake
 from callsheet.ports import EventLog
-from callsheet.services.at_cursor import Reading
 from callsheet.services.dispatch import Dispatch
+from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
 from callsheet.services.intake import IntakeService
-from callsheet.services.outage import Outage
-from callsheet.services.replay import ReplayService
-from callsheet.services.roster import Roster
+from callsheet.services.live_reader import Reading
+from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.services.replay_service import ReplayService
 from callsheet.services.service import Service
-from callsheet.services.upkeep import HeartbeatService, MaintenanceService
+from callsheet.services.site_health import SiteMonitor
+from callsheet.settings import Settings, SiteSettings
 from callsheet.site.event_log import SiteEventLog
-from callsheet.site.read_ahead import ReadAhead
+from callsheet.site.prefetch import Prefetch
 from callsheet.version import __version__
-from callsheet.wiring import finder, worker_setups
+from callsheet.workers.local_executor import LocalExecutor
+from callsheet.workers.sessions.session import SessionLimits
 
 LEDGER = "ledger.db"
 """The ledger's file in the state folder."""
@@ -108,7 +109,7 @@ class Daemon:
             workers=self._settings.workers,
             memory=self._settings.memory,
             finder=lambda archive: finder(self._settings, setups, archive),
-            limits=Limits(self._settings.toolkit.sessions, self._settings.toolkit.idle, self._settings.toolkit.memory),
+            limits=SessionLimits(self._settings.toolkit.sessions, self._settings.toolkit.idle, self._settings.toolkit.memory),
             loading_time=self._settings.loading,
         )
         for site in self._settings.sites:
@@ -116,22 +117,22 @@ class Daemon:
                 executor.warm(site.name, int(project) if project.isdigit() else project)
         sites = self._settings.sites
         in_turn = {site.name for site in sites if site.order == "global"}
-        roster = Roster({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
+        registry = PluginRegistry({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
         intakes: list[IntakeService] = []
         replays: list[ReplayService] = []
-        dispatch = Dispatch(executor, ledger, roster, self._owner, settled=lambda: _make_room([*intakes, *replays]))
-        intakes += [self._intake(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
-        replays += [_replay(site, ledger, roster, dispatch.wake) for site in self._settings.sites]
+        dispatch = Dispatch(executor, ledger, registry, self._owner, settled=lambda: _make_room([*intakes, *replays]))
+        intakes += [self._intake(site, ledger, registry, dispatch.wake) for site in self._settings.sites]
+        replays += [_replay(site, ledger, registry, dispatch.wake) for site in self._settings.sites]
         heartbeat = HeartbeatService(
             ledger,
             Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source)),
             lambda: [intake.health() for intake in intakes],
-            crew=executor.workers,
+            workers=executor.workers,
             asked=lambda one: _carry_out(executor, one),
             pid_file=self._settings.pid_file,
             stop=self.stop,
         )
-        feeding = [roster, *intakes, *replays, MaintenanceService(ledger, history=self._settings.history)]
+        feeding = [registry, *intakes, *replays, MaintenanceService(ledger, history=self._settings.history)]
         for service in (*feeding, dispatch, heartbeat):
             service.start()
         try:
@@ -165,16 +166,18 @@ class Daemon:
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
 
-    def _intake(self, site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> IntakeService:
+    def _intake(
+        self, site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None]
+    ) -> IntakeService:
         def connect() -> EventLog:
             return _log(site)
 
         intake = IntakeService(
             Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting),
             ledger,
-            roster,
-            log=ReadAhead(connect, site.pages_ahead),
-            outage=Outage(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
+            registry,
+            log=Prefetch(connect, site.pages_ahead),
+            monitor=SiteMonitor(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
             recorded=recorded,
             begin=lambda log: self._begin(site, log, ledger),
         )
@@ -207,7 +210,7 @@ class Daemon:
                 )
 
 
-def _carry_out(executor: LocalExecutor, asked: Asked) -> None:
+def _carry_out(executor: LocalExecutor, asked: SessionCommand) -> None:
     if asked.verb is Verb.WARM:
         executor.warm(asked.site, asked.project)
     else:
@@ -218,8 +221,8 @@ def _log(site: SiteSettings) -> EventLog:
     return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
 
 
-def _replay(site: SiteSettings, ledger: SqliteLedger, roster: Roster, recorded: Callable[[], None]) -> ReplayService:
-    return ReplayService(site.name, ledger, roster, _log(site), page=site.page, most_waiting=site.most_waiting, recorded=recorded)
+def _replay(site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None]) -> ReplayService:
+    return ReplayService(site.name, ledger, registry, _log(site), page=site.page, most_waiting=site.most_waiting, recorded=recorded)
 
 
 Reader = IntakeService | ReplayService

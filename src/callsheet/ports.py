@@ -9,20 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from callsheet.desk import (
-    Asked,
-    Changed,
-    DeliveryQuery,
-    DeliveryRow,
-    Heartbeat,
-    Operation,
-    Overview,
-    PluginRecord,
-    SiteHealth,
-    WorkerRow,
-)
-from callsheet.model import Event, Manifest, Outcome, PluginFile, PluginKey, PluginState, Report, Run, RunEnded
-from callsheet.places import Gap, Intake, SiteState
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Report, Run, RunEnded
+from callsheet.domain.event import Event
+from callsheet.domain.operation import Operation, SessionCommand
+from callsheet.domain.overview import Changed, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.reading import Gap, Intake, SiteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +133,7 @@ class Ledger(Protocol):
     def overview(self, *, operations: int = 0) -> Overview:
         """All that `status` shows, in one consistent read; with so many of the last operations."""
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> list[Asked]:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[SessionCommand]:
         """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old.
 
         Returns what operators have asked of the running daemon since the last beat.

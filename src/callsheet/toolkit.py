@@ -3,9 +3,9 @@
 Like ``callsheet`` itself this is in the archive that workers run, so it must not reach beyond ``callsheet.agent``.
 """
 
-from callsheet.agent.toolkit.carrying import CarriedContext, CarryError
-from callsheet.agent.toolkit.sessions import SessionError, SessionLost, SessionTimeout, ToolkitUnavailable, here, session
-from callsheet.agent.toolkit.swap import import_sgtk
+from callsheet.agent.toolkit.import_swap import import_sgtk
+from callsheet.agent.toolkit.serialization import CarriedContext, CarryError
+from callsheet.agent.toolkit.session_client import SessionError, SessionLost, SessionTimeout, ToolkitUnavailable, here, session
 
 __all__ = [
     "CarriedContext",

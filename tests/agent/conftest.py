@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from callsheet import telemetry
-from callsheet.executors.local import LocalExecutor
-from tests.agent.stage import SITE, Stage, setup
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import SITE, Stage, setup
 
-Opened = Callable[..., Stage]
+CommandContext = Callable[..., Stage]
 """Makes a stage whose executor has the given options."""
 
 
@@ -29,7 +29,7 @@ def recorder() -> Iterator[telemetry.Recorder]:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
+def opened(tmp_path: Path) -> Iterator[CommandContext]:
     """Makes a stage whose executor has those options."""
     executors: list[LocalExecutor] = []
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.desk import STUCK
+from callsheet.domain.delivery import RunEnded, Verdict
+from callsheet.domain.overview import STUCK
+from callsheet.domain.toolkit_entities import Project
 from callsheet.errors import ToolkitError
-from callsheet.executors.local import LocalExecutor
-from callsheet.executors.opening import Opening
-from callsheet.model import RunEnded, Verdict
-from callsheet.projects import Project
+from callsheet.runtimes.session_spec import SessionSpec
 from callsheet.telemetry import Recorder
-from tests.agent.stage import SITE, Stage, key, legacy, setup
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import SITE, Stage, key, legacy, setup
 from tests.support.unkillable import unkillable
 
 
@@ -27,7 +27,7 @@ class SlowShare:
     def __init__(self) -> None:
         self.asked, self.answer = threading.Event(), threading.Event()
 
-    def find(self, site: str, project: int) -> Opening:
+    def find(self, site: str, project: int) -> SessionSpec:
         self._wait()
         raise ToolkitError("site", f"Toolkit of project {project}: none.", "Nothing.")
 
@@ -35,7 +35,7 @@ class SlowShare:
         self._wait()
         raise ToolkitError("site", f"There is no project {name}.", "Nothing.")
 
-    def changed(self, site: str, opening: Opening) -> str | None:
+    def changed(self, site: str, opening: SessionSpec) -> str | None:
         return None
 
     def _wait(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callsheet.agent.connection import IDLE, Connection, PerThread, Site
+from callsheet.agent.connection import IDLE, Connection, Site, ThreadConnections
 from callsheet.sandbox import Sandbox
 
 
@@ -61,7 +61,7 @@ def test_a_dropped_connection_is_noticed(sg: Any, sandbox: Sandbox) -> None:
 
 
 def test_threads_have_connections_of_their_own(sandbox: Sandbox) -> None:
-    held = PerThread(lambda: Site(sandbox.url, None).connect(sandbox.script, sandbox.key))
+    held = ThreadConnections(lambda: Site(sandbox.url, None).connect(sandbox.script, sandbox.key))
     mine = held.ready()
 
     with ThreadPoolExecutor(1) as pool:
@@ -74,7 +74,7 @@ def test_threads_have_connections_of_their_own(sandbox: Sandbox) -> None:
 
 
 def test_what_a_thread_writes_carries_its_mark_also_by_an_object_that_it_kept(sandbox: Sandbox) -> None:
-    held = PerThread(lambda: Site(sandbox.url, None).connect(sandbox.script, sandbox.key))
+    held = ThreadConnections(lambda: Site(sandbox.url, None).connect(sandbox.script, sandbox.key))
     held.mark("first")
     kept = held.ready()
     made = kept.create("Note", {"subject": "one", "project": kept.find_one("Project", [])})

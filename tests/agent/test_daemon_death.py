@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.test_deaths import lives
+from tests.agent.test_worker_exits import lives
 
 OWNER = r"""
 import json, os, signal, sys, time
 from pathlib import Path
 from callsheet import telemetry
-from callsheet.executors.local import LocalExecutor
-from callsheet.model import Manifest
-from tests.agent.stage import SITE, Stage, key, legacy, setup
+from callsheet.workers.local_executor import LocalExecutor
+from callsheet.domain.plugin import Manifest
+from tests.support.executor_bench import SITE, Stage, key, legacy, setup
 
 folder = Path(sys.argv[1])
 pids = []

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from callsheet.agent import showing
+from callsheet.agent import safe_repr
 from callsheet.agent.failures import Failure, Secrets, failure_of
-from callsheet.agent.showing import PATIENCE
+from callsheet.agent.safe_repr import PATIENCE
 
 
 def fail_with(**variables: Any) -> Failure:
@@ -120,7 +120,7 @@ def test_a_wide_and_deep_structure_costs_no_more_than_what_is_shown() -> None:
 
 
 def test_a_repr_that_never_ends_holds_up_nothing_and_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(showing, "PATIENCE", 0.2)
+    monkeypatch.setattr(safe_repr, "PATIENCE", 0.2)
     end = threading.Event()
 
     class Endless:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from callsheet.executors.local import LocalExecutor
-from callsheet.filters import Rule
-from callsheet.model import Verdict
+from callsheet.domain.callback import Rule
+from callsheet.domain.delivery import Verdict
 from callsheet.sandbox import Sandbox
 from callsheet.telemetry import Recorder
-from tests.agent.stage import SITE, Stage, legacy, setup
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import SITE, Stage, legacy, setup
 
 Staging = Callable[..., Stage]
 

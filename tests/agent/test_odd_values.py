@@ -7,8 +7,9 @@ import time
 import pytest
 
 from callsheet import telemetry
-from callsheet.model import Manifest, Report, Verdict
-from tests.agent.stage import Stage, key, legacy
+from callsheet.domain.delivery import Report, Verdict
+from callsheet.domain.plugin import Manifest
+from tests.support.executor_bench import Stage, key, legacy
 
 ODD = """
     import logging, sys, time

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.executors.local import LocalExecutor
-from callsheet.model import Verdict
-from tests.agent.stage import SITE, Stage, setup
+from callsheet.domain.delivery import Verdict
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import SITE, Stage, setup
 
 STAND_IN = """
 class Shotgun:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.model import Verdict
+from callsheet.domain.delivery import Verdict
 from callsheet.telemetry import Recorder
-from tests.agent.stage import Stage, legacy
+from tests.support.executor_bench import Stage, legacy
 
 
 def lines(recorder: Recorder, plugin: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench import backlog, live, toolkit
 from bench.goals import Goal
 from bench.results import judged
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.studio import Studio
 
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.jumping import HEAD, JumpingClock
+from tests.support.set_clock import HEAD, JumpingClock
 from tests.support.studio import Studio
 
 CALLED = """

@@ -17,8 +17,8 @@ from typing import Any
 from tests.chaos import plugins
 from tests.chaos.judge import Judgement, Kill, judge, read_trace
 from tests.support.disk import Disk
-from tests.support.jumping import JumpingClock
 from tests.support.running import RunningDaemon, children
+from tests.support.set_clock import JumpingClock
 from tests.support.studio import Studio
 from tests.support.waiting import until
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Gap
 from callsheet.errors import SiteError, SiteRefusedError
-from callsheet.model import Event
-from callsheet.places import Gap
 from callsheet.ports import EventLog, Page
 from callsheet.sandbox import Sandbox
 

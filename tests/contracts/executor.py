@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from callsheet import telemetry
-from callsheet.filters import Links, Rule
-from callsheet.model import PluginFile, PluginKey, RunEnded, Verdict
+from callsheet.domain.callback import Links, PluginKey, Rule
+from callsheet.domain.delivery import RunEnded, Verdict
+from callsheet.domain.plugin import PluginFile
 from callsheet.ports import Executor
-from tests.agent.stage import SITE, Stage, key, legacy
+from tests.support.executor_bench import SITE, Stage, key, legacy
 
 
 class ExecutorContract:

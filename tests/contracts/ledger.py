@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, Operation, PluginRecord, Verb
+from callsheet.domain.callback import CallbackKey, PluginKey
+from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Failure, NewDelivery, Outcome, Run, State
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import CallbackKey, Failure, Manifest, NewDelivery, Outcome, PluginFile, PluginKey, PluginState, Run, State
-from callsheet.places import Intake
 from callsheet.ports import Ledger
 from tests.support.events import SITE, callback, event
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
-from callsheet.desk import Verb
-from callsheet.model import Outcome, State
+from callsheet.domain.delivery import Outcome, State
+from callsheet.domain.operation import Verb
 from tests.contracts.ledger import ADAPTERS, PLUGIN, Desk, delivery, open_desk
 
 P = ParamSpec("P")

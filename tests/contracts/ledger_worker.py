@@ -16,9 +16,9 @@ import time
 from itertools import count
 from pathlib import Path
 
-from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Outcome, State
-from callsheet.places import Intake
+from callsheet.domain.delivery import DeliveryQuery, Outcome, State
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.reading import Intake
 from callsheet.ports import Ledger
 from tests.contracts.ledger import ADAPTERS, PLUGIN, delivery
 from tests.support.events import SITE

@@ -9,7 +9,7 @@ import pytest
 from callsheet.ports import EventLog
 from callsheet.sandbox import Sandbox
 from callsheet.site.event_log import SiteEventLog
-from callsheet.site.read_ahead import ReadAhead
+from callsheet.site.prefetch import Prefetch
 from tests.contracts.event_log import SITE, EventLogContract
 
 TIMEOUT = 0.4
@@ -37,10 +37,10 @@ class TestSiteEventLog(EventLogContract):
 class TestReadAhead(EventLogContract):
     @pytest.fixture
     def log(self, sandbox: Sandbox) -> Iterator[EventLog]:
-        log = ReadAhead(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=TIMEOUT))
+        log = Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=TIMEOUT))
         yield log
         log.close()
 
     @pytest.fixture
     def refused(self, sandbox: Sandbox) -> EventLog:
-        return ReadAhead(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=TIMEOUT))
+        return Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=TIMEOUT))

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from callsheet.executors.inline import InlineExecutor
-from tests.agent.stage import SITE, setup
+from callsheet.testing.inline_executor import InlineExecutor
 from tests.contracts.executor import ExecutorContract
+from tests.support.executor_bench import SITE, setup
 
 
 class TestInlineExecutor(ExecutorContract):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Failure, Outcome, State
-from callsheet.places import Intake
+from callsheet.domain.delivery import DeliveryQuery, Failure, Outcome, State
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.reading import Intake
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids
 from tests.support.events import SITE
 

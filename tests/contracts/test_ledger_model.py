@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from callsheet.desk import DeliveryQuery, Operation, Verb
-from callsheet.model import Manifest, NewDelivery, Outcome, PluginKey, Run, State
-from callsheet.places import Intake, Replay
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, NewDelivery, Outcome, Run, State
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.plugin import Manifest
+from callsheet.domain.reading import Intake, Replay
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, file
 from tests.support.events import SITE, callback
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth, Verb, WorkerRow
-from callsheet.model import CallbackKey, Failure, Manifest, NewDelivery, PluginFile, PluginKey, PluginState, State
-from callsheet.places import Intake
+from callsheet.domain.callback import CallbackKey, PluginKey
+from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, State
+from callsheet.domain.operation import Verb
+from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.domain.reading import Intake
 from tests.contracts.ledger import Desk, delivery, event_ids
 from tests.support.events import SITE, callback, event
 
@@ -54,11 +57,11 @@ def test_what_operators_and_the_daemon_say_may_be_odd(desk: Desk) -> None:
     desk.operate(Verb.HOLD, plugin="plugin", lane=ODD)
     desk.operate(Verb.SKIP, plugin=ODD)
     beat = Heartbeat(1, desk.now, desk.now, "1", f"/etc/{ODD}.toml")
-    crew = [WorkerRow(SITE, (ODD,), problem=ODD, call=ODD), WorkerRow(SITE, ("well",))]
-    desk.ledger.beat(beat, [SiteHealth(SITE, "http://site", 1, desk.now, ODD)], crew)
+    workers = [WorkerRow(SITE, (ODD,), problem=ODD, call=ODD), WorkerRow(SITE, ("well",))]
+    desk.ledger.beat(beat, [SiteHealth(SITE, "http://site", 1, desk.now, ODD)], workers)
     desk.ledger.record(Intake(SITE, cursor=5), desk.now)
     shown = desk.ledger.overview(operations=5)
     assert shown.heartbeat is not None
     assert (shown.heartbeat.config, shown.health[0].error) == (f"/etc/{KEPT}.toml", KEPT)
-    assert [row.problem for row in shown.crew] == [KEPT, ""]
+    assert [row.problem for row in shown.workers] == [KEPT, ""]
     assert [hold.lane for one in shown.plugins for hold in one.holds] == [KEPT]

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Hold, Operation, Verb
+from callsheet.domain.callback import GLOBAL, CallbackKey, PluginKey
+from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
+from callsheet.domain.event import Event
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.plugin import Hold
+from callsheet.domain.reading import Intake, Replay
 from callsheet.errors import StateError
-from callsheet.model import GLOBAL, CallbackKey, Event, Failure, NewDelivery, Outcome, PluginKey, State
-from callsheet.places import Intake, Replay
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
 from tests.support.events import SITE, SUBJECTS, event
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Verb
-from callsheet.model import PluginKey, Run, State
-from callsheet.places import Gap, Intake
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, Run, State
+from callsheet.domain.operation import Verb
+from callsheet.domain.reading import Gap, Intake
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file, in_state
 from tests.support.events import SITE
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import State
 from callsheet.errors import StateError
-from callsheet.model import PluginKey, State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery, open_desk
 from tests.support.events import SITE
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.executors.local import LocalExecutor
-from tests.agent.stage import SITE, setup
+from callsheet.workers.local_executor import LocalExecutor
 from tests.contracts.executor import ExecutorContract
+from tests.support.executor_bench import SITE, setup
 
 
 class TestLocalExecutor(ExecutorContract):

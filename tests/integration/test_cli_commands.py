@@ -12,25 +12,14 @@ from typing import Any
 
 import pytest
 
-from callsheet.cli import main, operating
-from callsheet.desk import DeliveryQuery, Heartbeat, SiteHealth, WorkerRow
-from callsheet.filters import AttributeRule, Rule
+from callsheet.cli import main, mutations
+from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
+from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
+from callsheet.domain.event import Event
+from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import (
-    Callback,
-    CallbackKey,
-    Event,
-    Failure,
-    Manifest,
-    NewDelivery,
-    Outcome,
-    PluginFile,
-    PluginKey,
-    PluginState,
-    RetryPolicy,
-    State,
-)
-from callsheet.places import Intake
 
 NOW = time.time()
 MAILER, TIDIER, TYPO = (PluginKey("studio", name) for name in ("mailer", "tidier", "typo"))
@@ -342,7 +331,7 @@ def test_skip_takes_all_that_is_meant_however_many(studio: SqliteLedger, config:
 def test_a_command_about_many_tells_how_far_it_is(
     studio: SqliteLedger, config: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "PLAIN_EVERY", 0.0)
+    monkeypatch.setattr(mutations, "PLAIN_EVERY", 0.0)
     studio.record(Intake("studio", tuple(_new(MAILER, "mail_change", event, "") for event in range(200, 1298))), NOW)
     said = call("skip", config, "--plugin", "mailer", "--state", "waiting")
     assert said.err.splitlines()[:2] == ["500 of 1,100 deliveries changed", "1,000 of 1,100 deliveries changed"]
@@ -434,9 +423,9 @@ def test_config_may_come_from_the_environment_and_is_then_left_out_of_cures(
 
 def test_a_ledger_is_named_the_same_by_the_daemon_and_by_the_commands() -> None:
     from callsheet import daemon  # noqa: PLC0415 - brings in all of the daemon, for this one fact
-    from callsheet.cli import opening  # noqa: PLC0415
+    from callsheet.cli import command_context  # noqa: PLC0415
 
-    assert opening.LEDGER == daemon.LEDGER
+    assert command_context.LEDGER == daemon.LEDGER
 
 
 # hold, replay, operations

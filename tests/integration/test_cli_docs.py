@@ -15,12 +15,14 @@ import pytest
 
 from callsheet import Context, Retry
 from callsheet.config import load
-from callsheet.config.settings import Secret
-from callsheet.executors.access import WorkerSetup
-from callsheet.executors.inline import InlineExecutor
-from callsheet.executors.local import LocalExecutor
-from callsheet.model import Delivery, Manifest, PluginFile, PluginKey, Report, Run
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Delivery, Report, Run
+from callsheet.domain.plugin import Manifest, PluginFile
+from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
+from callsheet.settings import Secret
+from callsheet.testing.inline_executor import InlineExecutor
+from callsheet.workers.local_executor import LocalExecutor
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -57,7 +59,7 @@ def close_shot() -> Any:
 def test_a_plugin_of_the_pages_registers_in_a_worker(tmp_path: Path, page: str, at: int, callback: str) -> None:
     file = tmp_path / "example.py"
     file.write_text(blocks(page, "python")[at])
-    executor = LocalExecutor({"studio": WorkerSetup("studio", "http://127.0.0.1:9", "x", Secret("y"))}, tmp_path)
+    executor = LocalExecutor({"studio": WorkerConfig("studio", "http://127.0.0.1:9", "x", Secret("y"))}, tmp_path)
     try:
         executor.load(PluginFile(PluginKey("studio", "example"), str(file), 0, 1.0))
         manifests: list[Manifest] = []
@@ -105,7 +107,7 @@ class Runs:
 
     def __init__(self, sandbox: Sandbox, folder: Path, at: int) -> None:
         (folder / "example.py").write_text(blocks("docs/plugins.md", "python")[at])
-        setup = WorkerSetup("studio", sandbox.url, sandbox.script, Secret(sandbox.key))
+        setup = WorkerConfig("studio", sandbox.url, sandbox.script, Secret(sandbox.key))
         self._executor = InlineExecutor({"studio": setup})
         self._plugin = PluginKey("studio", "example")
         self._executor.load(PluginFile(self._plugin, str(folder / "example.py"), 0, 1.0))

@@ -11,11 +11,13 @@ import pytest
 
 from callsheet import telemetry
 from callsheet.cli import main
-from callsheet.config.settings import Secret
-from callsheet.executors.access import WorkerSetup
-from callsheet.executors.local import LocalExecutor
-from callsheet.filters import Rule
-from callsheet.model import CallbackKey, Delivery, Event, Manifest, PluginFile, PluginKey, Report, Run, Verdict
+from callsheet.domain.callback import CallbackKey, PluginKey, Rule
+from callsheet.domain.delivery import Delivery, Report, Run, Verdict
+from callsheet.domain.event import Event
+from callsheet.domain.plugin import Manifest, PluginFile
+from callsheet.runtimes.worker_config import WorkerConfig
+from callsheet.settings import Secret
+from callsheet.workers.local_executor import LocalExecutor
 
 EVENT = {
     "type": "EventLogEntry",
@@ -40,7 +42,7 @@ def new(*arguments: object) -> object:
 @pytest.fixture
 def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
     sections = {"shotgun": {"server": "http://127.0.0.1:9", "name": "daemon", "key": "secret"}}
-    setup = WorkerSetup("studio", "http://127.0.0.1:9", "daemon", Secret("secret"), config=sections)
+    setup = WorkerConfig("studio", "http://127.0.0.1:9", "daemon", Secret("secret"), config=sections)
     (tmp_path / "state").mkdir()
     executor = LocalExecutor({"studio": setup}, tmp_path / "state")
     yield executor

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from callsheet.domain.callback import CallbackKey, PluginKey
+from callsheet.domain.delivery import NewDelivery
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import CallbackKey, Event, NewDelivery, PluginKey
-from callsheet.places import Intake
 
 CALLSHEET = [sys.executable, "-c", "from callsheet.cli import main; main()"]
 
@@ -90,7 +92,7 @@ def test_help_imports_neither_the_daemon_nor_what_draws(arguments: list[str]) ->
         "import sys\nfrom callsheet.cli import main\n"
         f"try: main({arguments})\n"
         "except SystemExit: pass\n"
-        "heavy = {'rich', 'sqlite3', 'shotgun_api3', 'callsheet.daemon', 'callsheet.executors'} & set(sys.modules)\n"
+        "heavy = {'rich', 'sqlite3', 'shotgun_api3', 'callsheet.daemon', 'callsheet.workers'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -17,11 +17,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from callsheet.config.settings import MailSettings, Secret
-from callsheet.logs.letters import Letter
-from callsheet.logs.mail import Mail
-from callsheet.logs.post import MOST_WAITING, Post
-from callsheet.model import PluginKey
+from callsheet.domain.callback import PluginKey
+from callsheet.logs.mail_handler import MailHandler
+from callsheet.logs.mail_message import MailMessage
+from callsheet.logs.mailer import MOST_WAITING, Mailer
+from callsheet.settings import MailSettings, Secret
 from callsheet.telemetry import emit, recording
 
 TD = "td@studio.test"
@@ -114,8 +114,8 @@ def failure(text: str = "boom", name: str = "engine", level: int = logging.ERROR
     return logging.LogRecord(name, level, "/x/p.py", 3, text, None, None, "cb")
 
 
-def letter(text: str) -> Letter:
-    return Letter.of(failure(text), (TD,))
+def letter(text: str) -> MailMessage:
+    return MailMessage.of(failure(text), (TD,))
 
 
 def words(number: int) -> str:
@@ -124,7 +124,7 @@ def words(number: int) -> str:
 
 
 def test_error_is_mailed_with_headers_and_body(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port))
+    mail = MailHandler(settings(server.port))
     mail(failure("Échec: " + "very long " * 500, "plugin.p.cb", logging.CRITICAL), PluginKey("s", "p"))
     (arrived,) = mailbox.wait_for(1)
     mail.close()
@@ -137,7 +137,7 @@ def test_error_is_mailed_with_headers_and_body(mailbox: Mailbox, server: Control
 
 
 def test_starttls_and_login_with_a_certificate_of_the_studio_s_own(mailbox: Mailbox, tls_server: Controller) -> None:
-    mail = Mail(settings(tls_server.port, tls=True, username="daemon", password=Secret("sesame")))
+    mail = MailHandler(settings(tls_server.port, tls=True, username="daemon", password=Secret("sesame")))
     mail(failure(), None)
     mailbox.wait_for(1)
     mail.close()
@@ -147,7 +147,7 @@ def test_starttls_and_login_with_a_certificate_of_the_studio_s_own(mailbox: Mail
 
 
 def test_wrong_password_is_said_and_the_mail_waits(mailbox: Mailbox, tls_server: Controller) -> None:
-    mail = Mail(settings(tls_server.port, tls=True, username="daemon", password=Secret("open")))
+    mail = MailHandler(settings(tls_server.port, tls=True, username="daemon", password=Secret("open")))
     with recording("mail.failed") as heard:
         mail(failure(), None)
         failed = heard.wait_for("mail.failed").facts
@@ -160,7 +160,7 @@ def test_wrong_password_is_said_and_the_mail_waits(mailbox: Mailbox, tls_server:
 
 
 def test_password_is_not_sent_to_a_server_that_offers_no_encryption(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port, tls=True, username="daemon", password=Secret("sesame")))
+    mail = MailHandler(settings(server.port, tls=True, username="daemon", password=Secret("sesame")))
     with recording("mail.failed") as heard:
         mail(failure(), None)
         error = heard.wait_for("mail.failed").facts["error"]
@@ -171,7 +171,7 @@ def test_password_is_not_sent_to_a_server_that_offers_no_encryption(mailbox: Mai
 
 
 def test_tls_without_a_user_name_is_no_demand(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port, tls=True))
+    mail = MailHandler(settings(server.port, tls=True))
     mail(failure(), None)
     mailbox.wait_for(1)
     mail.close()
@@ -181,7 +181,7 @@ def test_tls_without_a_user_name_is_no_demand(mailbox: Mailbox, server: Controll
 
 def test_dead_server_is_said_and_the_mail_comes_once_it_lives(mailbox: Mailbox) -> None:
     port = free_port()
-    mail = Mail(settings(port), first_wait=0.05)
+    mail = MailHandler(settings(port), first_wait=0.05)
     with recording("mail.failed") as heard:
         mail(failure(), None)
         failed = heard.wait_for("mail.failed", count=2).facts
@@ -197,33 +197,33 @@ def test_dead_server_is_said_and_the_mail_comes_once_it_lives(mailbox: Mailbox) 
 
 def test_silent_server_holds_up_nobody_and_the_queue_stays_bounded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        post = Post(settings(silent.getsockname()[1]))
-        post.offer(letter("first"))
+        mailer = Mailer(settings(silent.getsockname()[1]))
+        mailer.offer(letter("first"))
         connection, _ = silent.accept()  # the post is inside the conversation, and no word ever comes
         for number in range(MOST_WAITING * 5):
-            post.offer(letter(words(number)))
+            mailer.offer(letter(words(number)))
         # All offers have returned while the server still says nothing.
         connection.setblocking(False)
         with pytest.raises(BlockingIOError):
             connection.recv(1)
-        assert len(post._waiting) == MOST_WAITING
-        assert post._waiting[-1].text == words(MOST_WAITING * 5 - 1)
-        assert post._lost == MOST_WAITING * 4 + 1  # the first is not sent either
+        assert len(mailer._waiting) == MOST_WAITING
+        assert mailer._waiting[-1].text == words(MOST_WAITING * 5 - 1)
+        assert mailer._lost == MOST_WAITING * 4 + 1  # the first is not sent either
         with recording("mail.failed") as recorder:
-            post.close(grace=0.01)
+            mailer.close(grace=0.01)
         assert "were not sent before the end" in recorder.named("mail.failed")[-1].facts["error"]
         connection.close()
 
 
 def test_dropped_mails_are_counted_in_the_next_that_goes(mailbox: Mailbox) -> None:
     port = free_port()
-    post = Post(settings(port), first_wait=0.05)
+    mailer = Mailer(settings(port), first_wait=0.05)
     for number in range(MOST_WAITING + 10):
-        post.offer(letter(words(number)))
+        mailer.offer(letter(words(number)))
     controller = Controller(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     mails = mailbox.wait_for(MOST_WAITING)
-    post.close(grace=HELD_BACK)
+    mailer.close(grace=HELD_BACK)
     controller.stop()
 
     assert mails[0].get_content().startswith("10 earlier mails were dropped")
@@ -232,7 +232,7 @@ def test_dropped_mails_are_counted_in_the_next_that_goes(mailbox: Mailbox) -> No
 
 
 def test_storm_of_a_thousand_is_one_mail_at_once_and_one_with_the_count(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port, fold=1.5))
+    mail = MailHandler(settings(server.port, fold=1.5))
     for number in range(1000):
         mail(failure(f"An error occured processing an event.\n\nevent {number}"), None)
     first, summary = mailbox.wait_for(2)
@@ -245,7 +245,7 @@ def test_storm_of_a_thousand_is_one_mail_at_once_and_one_with_the_count(mailbox:
 
 
 def test_close_sends_what_is_folded(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port))
+    mail = MailHandler(settings(server.port))
     for _ in range(3):
         mail(failure(), None)
     mail.close(grace=HELD_BACK)
@@ -254,7 +254,7 @@ def test_close_sends_what_is_folded(mailbox: Mailbox, server: Controller) -> Non
 
 
 def test_refused_address_is_said_and_does_not_block_the_others(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port))
+    mail = MailHandler(settings(server.port))
     with recording("mail.failed") as heard:
         emit("plugin.emails", site="s", plugin="p", emails=["nobody@studio.test"])
         emit("plugin.emails", site="s", plugin="q", emails=["nobody@studio.test", "q@studio.test"])
@@ -275,7 +275,7 @@ def test_refused_address_is_said_and_does_not_block_the_others(mailbox: Mailbox,
 
 def test_busy_server_gets_the_mail_again(mailbox: Mailbox, server: Controller) -> None:
     mailbox.busy_for = 2
-    mail = Mail(settings(server.port), first_wait=0.05)
+    mail = MailHandler(settings(server.port), first_wait=0.05)
     with recording("mail.failed") as heard:
         mail(failure(), None)
         mailbox.wait_for(1)
@@ -286,7 +286,7 @@ def test_busy_server_gets_the_mail_again(mailbox: Mailbox, server: Controller) -
 
 
 def test_plugin_decides_whom_its_mails_go_to(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port))
+    mail = MailHandler(settings(server.port))
 
     def mailed_to(emails: object) -> str | None:
         plugin = PluginKey("s", str(len(plugins)))
@@ -311,7 +311,7 @@ def test_plugin_decides_whom_its_mails_go_to(mailbox: Mailbox, server: Controlle
 
 
 def test_own_addresses_hold_for_a_failed_reload_and_end_when_no_longer_named(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port, fold=0.0))
+    mail = MailHandler(settings(server.port, fold=0.0))
     plugin = PluginKey("s", "p")
     facts = {"site": "s", "plugin": "p", "path": "/x/p.py"}
     emit("plugin.loading", **facts)
@@ -329,7 +329,7 @@ def test_own_addresses_hold_for_a_failed_reload_and_end_when_no_longer_named(mai
 
 
 def test_library_inside_a_plugin_is_not_mailed(mailbox: Mailbox, server: Controller) -> None:
-    mail = Mail(settings(server.port))
+    mail = MailHandler(settings(server.port))
     mail(failure(name="requests"), PluginKey("s", "p"))
     mail(failure(), None)
     mail.close(grace=HELD_BACK)

@@ -17,20 +17,20 @@ from typing import Any
 
 import pytest
 
-from callsheet.config.settings import Secret, ToolkitPin, ToolkitSettings
-from callsheet.executors import archive
-from callsheet.executors.access import WorkerSetup
-from callsheet.executors.runtimes.finding import RuntimeFinder
+from callsheet.runtimes.resolver import ToolkitRuntimeResolver
+from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
 from callsheet.sandbox.show import LIGHTHOUSE
-from callsheet.site.configurations import SiteConfigurations
-from tests.support.insider import Insider
+from callsheet.settings import Secret, ToolkitPin, ToolkitSettings
+from callsheet.site.catalogue import ConfigurationCatalogue
+from callsheet.workers import agent_archive
+from tests.support.agent_process import AgentProcess
 from tests.support.toolkits import BUNDLE_KINDS, MISSING, NEW, REAL, Core, Installation, every_core, name_of, write
 
 SITE = "studio"
 CONFIGS = os.environ.get("CALLSHEET_TK_CONFIGS", "")
 OPEN = """
-from callsheet.agent.toolkit.prologue import open_toolkit
+from callsheet.agent.toolkit.open_toolkit import open_toolkit
 toolkit = open_toolkit(told)
 places = {name: app.disk_location for name, app in toolkit.engine.apps.items()}
 say(dict(toolkit.facts(), engine_at=toolkit.engine.disk_location, apps_at=places))
@@ -64,13 +64,13 @@ class House:
 
     def open(self, **settings: Any) -> dict[str, Any]:
         """What a session of the show has, opened in the environment that its worker gets. AssertionError with all it said."""
-        setup = WorkerSetup(SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key))
+        setup = WorkerConfig(SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key))
         told = ToolkitSettings(**{"configs": self.installation.configs, "app_store": False, **settings})
-        place = archive.build(self.folder / "state")
-        catalogue = SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
-        finder = RuntimeFinder({SITE: setup}, told, place, self.folder / "state" / "toolkit", lambda _: catalogue)
+        place = agent_archive.build(self.folder / "state")
+        catalogue = ConfigurationCatalogue(self.sandbox.url, self.sandbox.script, self.sandbox.key)
+        finder = ToolkitRuntimeResolver({SITE: setup}, told, place, self.folder / "state" / "toolkit", lambda _: catalogue)
         opening = finder.find(SITE, LIGHTHOUSE.id)
-        insider = Insider(place, Path(opening.told["home"]), opening.python or sys.executable)
+        insider = AgentProcess(place, Path(opening.told["home"]), opening.python or sys.executable)
         found: dict[str, Any] = insider.ask(OPEN, dict(opening.told), opening.environ)
         return found
 

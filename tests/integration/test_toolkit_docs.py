@@ -14,12 +14,12 @@ import pytest
 
 import callsheet
 from callsheet.config import load
-from callsheet.config.settings import ToolkitPin
-from callsheet.model import Report, Verdict
+from callsheet.domain.delivery import Report, Verdict
 from callsheet.sandbox import Sandbox
+from callsheet.settings import ToolkitPin
 from callsheet.telemetry import Recorder, recording
-from tests.agent.stage import Stage
 from tests.integration.test_toolkit_sessions import Studio
+from tests.support.executor_bench import Stage
 from tests.support.toolkits import NEW, OLD
 
 DOCS = Path(__file__).parents[2] / "docs"

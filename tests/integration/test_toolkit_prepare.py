@@ -14,22 +14,22 @@ from typing import Any
 import pytest
 
 from callsheet.agent.toolkit.environment import environment
-from callsheet.config.settings import ToolkitPin, ToolkitSettings
+from callsheet.domain.toolkit_entities import Project
 from callsheet.errors import ToolkitError
-from callsheet.executors import archive
-from callsheet.executors.runtimes.preparing import Preparer
-from callsheet.executors.runtimes.resolving import resolve
-from callsheet.executors.runtimes.runtime import Runtime
-from callsheet.projects import Project
+from callsheet.runtimes.prepare import Preparer
+from callsheet.runtimes.resolve import resolve
+from callsheet.runtimes.runtime import Runtime
 from callsheet.sandbox import Sandbox
 from callsheet.sandbox.show import LIGHTHOUSE
-from callsheet.site.configurations import SiteConfigurations
-from tests.support.insider import Insider
+from callsheet.settings import ToolkitPin, ToolkitSettings
+from callsheet.site.catalogue import ConfigurationCatalogue
+from callsheet.workers import agent_archive
+from tests.support.agent_process import AgentProcess
 from tests.support.toolkits import NEW, Core, Installation, every_core, name_of
 
 SHOW = Project(LIGHTHOUSE.id, "Lighthouse", "lighthouse")
 OPEN = """
-from callsheet.agent.toolkit.prologue import open_toolkit
+from callsheet.agent.toolkit.open_toolkit import open_toolkit
 toolkit = open_toolkit(told)
 say(dict(toolkit.facts(), project=toolkit.context_for().project["name"]))
 toolkit.destroy()
@@ -37,8 +37,8 @@ toolkit.destroy()
 
 
 NOW = """
-from callsheet.agent.toolkit.prepare import descriptor_now
-from callsheet.agent.toolkit.prologue import open_toolkit
+from callsheet.agent.toolkit.prepare_config import descriptor_now
+from callsheet.agent.toolkit.open_toolkit import open_toolkit
 say({"now": descriptor_now(open_toolkit(told).sgtk, told)})
 """
 
@@ -52,7 +52,7 @@ class House:
         self.installation = Installation(folder, sandbox)
 
     def runtime(self, core: Core, **settings: Any) -> Runtime:
-        site = SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
+        site = ConfigurationCatalogue(self.sandbox.url, self.sandbox.script, self.sandbox.key)
         known = site.configurations(SHOW.id)
         site.close()
         return resolve(
@@ -60,7 +60,7 @@ class House:
         )
 
     def preparer(self, **more: Any) -> Preparer:
-        place = archive.build(self.folder / "state")
+        place = agent_archive.build(self.folder / "state")
         told = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "timeout": 20.0, **more}
         return Preparer(place, self.folder / "state" / "locks", **told)
 
@@ -74,7 +74,7 @@ class House:
     def open(self, runtime: Runtime, name: str = "home", code: str = OPEN) -> Any:
         access: dict[str, Any] = {"host": self.sandbox.url, "script": self.sandbox.script, "key": self.sandbox.key, "proxy": None}
         told = replace(runtime, apps=("tk-multi-mini",)).opening(home=str(self.folder / name), **access)
-        return Insider.in_folder(self.folder).ask(code, told)
+        return AgentProcess.in_folder(self.folder).ask(code, told)
 
 
 @pytest.fixture

@@ -14,18 +14,20 @@ from typing import Any
 
 import pytest
 
-from callsheet.agent.marks import Chain, Signature
-from callsheet.config.settings import Secret, ToolkitSettings
-from callsheet.executors.access import WorkerSetup
-from callsheet.executors.local import LocalExecutor
-from callsheet.executors.runtimes.finding import RuntimeFinder
-from callsheet.executors.sessions.session import Limits
-from callsheet.model import Event, PluginKey, Report, Run, Verdict
-from callsheet.policy import cascades
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Report, Run, Verdict
+from callsheet.domain.event import Event
+from callsheet.policy import loop_protection
+from callsheet.runtimes.resolver import ToolkitRuntimeResolver
+from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
-from callsheet.site.configurations import SiteConfigurations
+from callsheet.settings import Secret, ToolkitSettings
+from callsheet.site.catalogue import ConfigurationCatalogue
 from callsheet.telemetry import Recorder, recording
-from tests.agent.stage import SITE, Stage
+from callsheet.wire.causality import Chain, Signature
+from callsheet.workers.local_executor import LocalExecutor
+from callsheet.workers.sessions.session import SessionLimits
+from tests.support.executor_bench import SITE, Stage
 from tests.support.toolkits import NEW, OLD, REAL, Core, Installation, every_core, name_of
 
 CORE = Path("config", "core")
@@ -60,15 +62,15 @@ class Studio:
         return int(self._sg.create("Project", {"name": name, "tank_name": name})["id"])
 
     def stage(
-        self, limits: Limits | None = None, hosted: tuple[str, ...] = (), use_session_uuid: bool = False, **settings: Any
+        self, limits: SessionLimits | None = None, hosted: tuple[str, ...] = (), use_session_uuid: bool = False, **settings: Any
     ) -> Stage:
         """An executor over it; ``settings`` of Toolkit."""
         access = (SITE, self.sandbox.url, self.sandbox.script, Secret(self.sandbox.key))
-        setup = WorkerSetup(*access, use_session_uuid=use_session_uuid, hosted=frozenset(hosted))
+        setup = WorkerConfig(*access, use_session_uuid=use_session_uuid, hosted=frozenset(hosted))
         told = ToolkitSettings(**{"configs": self.installation.configs, "app_store": False, **settings})
 
-        def finder(archive: Path) -> RuntimeFinder:
-            return RuntimeFinder({SITE: setup}, told, archive, self.folder / "toolkit", lambda _: self._catalogue())
+        def finder(archive: Path) -> ToolkitRuntimeResolver:
+            return ToolkitRuntimeResolver({SITE: setup}, told, archive, self.folder / "toolkit", lambda _: self._catalogue())
 
         executor = LocalExecutor({SITE: setup}, self.folder / "state", ahead=16, finder=finder, limits=limits)
         self._executors.append(executor)
@@ -79,8 +81,8 @@ class Studio:
         for executor in self._executors:
             executor.close(0)
 
-    def _catalogue(self) -> SiteConfigurations:
-        return SiteConfigurations(self.sandbox.url, self.sandbox.script, self.sandbox.key)
+    def _catalogue(self) -> ConfigurationCatalogue:
+        return ConfigurationCatalogue(self.sandbox.url, self.sandbox.script, self.sandbox.key)
 
 
 @pytest.fixture
@@ -220,7 +222,7 @@ def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Rec
     projects = [studio.project(f"p{number}") for number in range(10)]
     for project in projects:
         studio.installation.localized(project, OLD)
-    stage = studio.stage(Limits(most=2))
+    stage = studio.stage(SessionLimits(most=2))
     log = tmp_path / "log"
     stage.start(
         "where",
@@ -447,7 +449,7 @@ def test_sessions_that_would_wait_for_each_other_for_ever_are_told_so(most: int,
     one, other = studio.project("one"), studio.project("other")
     for project in (one, other):
         studio.installation.localized(project, OLD)
-    stage = studio.stage(Limits(most=most))
+    stage = studio.stage(SessionLimits(most=most))
     stage.start(
         "where",
         CALLS
@@ -536,7 +538,7 @@ def test_a_session_does_one_thing_at_a_time_whatever_its_plugins_say(studio: Stu
 def test_a_caller_hears_of_the_daemons_end_while_its_session_opens(studio: Studio) -> None:
     project = studio.project("moth")
     studio.installation.localized(project, OLD)
-    stage = studio.stage(Limits(most=1))
+    stage = studio.stage(SessionLimits(most=1))
     stage.start("where", asking(f"session({project}).call(seen, '010')"))
     run = of(stage, project)
     stage.executor.submit([run])
@@ -552,7 +554,7 @@ def test_a_session_that_ends_slowly_keeps_nobody_from_the_place_of_an_idle_one(s
     slow, idle, third = (studio.project(name) for name in ("slow", "idle", "third"))
     for project in (slow, idle, third):
         studio.installation.localized(project, OLD)
-    stage = studio.stage(Limits(most=2))
+    stage = studio.stage(SessionLimits(most=2))
     flag, begun = studio.folder / "flag", studio.folder / "begun"
     stage.start(
         "where",
@@ -610,15 +612,15 @@ def told_or_none(stage: Stage) -> str | None:
 NEVER = """
 import sys, threading
 from pathlib import Path
-from callsheet.config.settings import Secret
-from callsheet.executors.access import WorkerSetup
-from callsheet.executors.local import LocalExecutor
+from callsheet.settings import Secret
+from callsheet.runtimes.worker_config import WorkerConfig
+from callsheet.workers.local_executor import LocalExecutor
 
 class Hanging:
     def __init__(self, archive): pass
     def find(self, site, project): threading.Event().wait()
 
-setup = WorkerSetup("studio", "http://127.0.0.1:9", "x", Secret("y"))
+setup = WorkerConfig("studio", "http://127.0.0.1:9", "x", Secret("y"))
 executor = LocalExecutor({"studio": setup}, Path(sys.argv[1]), finder=Hanging)
 executor.warm("studio", 97)
 executor.close(1)
@@ -688,10 +690,10 @@ def test_what_toolkit_writes_for_a_plugin_is_known_as_that_plugins(body: str, ho
     events = events_of_publishes(studio)
     assert len(events) == 3
     for event in events:
-        made = cascades.origin(event)
+        made = loop_protection.origin(event)
         assert made.script is not None
-        assert made.mark == cascades.Mark(1, cascades.sign(PluginKey(SITE, "where")))
-        assert not cascades.is_own(made, cascades.sign(PluginKey(SITE, "other")), made.script, [made.script])
+        assert made.mark == loop_protection.Mark(1, loop_protection.sign(PluginKey(SITE, "where")))
+        assert not loop_protection.is_own(made, loop_protection.sign(PluginKey(SITE, "other")), made.script, [made.script])
 
 
 def test_what_toolkit_writes_for_an_event_of_a_chain_is_one_deeper(studio: Studio) -> None:
@@ -703,7 +705,7 @@ def test_what_toolkit_writes_for_an_event_of_a_chain_is_one_deeper(studio: Studi
     for session_uuid in (Signature(SITE, "other").mark(Chain(2, 0)), BROWSER):
         stage.do(of(stage, project, session_uuid=session_uuid))
 
-    depths = [mark.depth for one in events_of_publishes(studio) if (mark := cascades.origin(one).mark) is not None]
+    depths = [mark.depth for one in events_of_publishes(studio) if (mark := loop_protection.origin(one).mark) is not None]
     assert depths == [4] * 3 + [1] * 3
 
 
@@ -719,13 +721,15 @@ def test_a_hosted_plugin_hands_a_users_session_on_to_what_toolkit_writes_where_t
 
     said = [one.data["session_uuid"] for one in events_of_publishes(studio)]
     assert said[:3] == [BROWSER] * 3
-    assert {cascades.read(one) for one in said[3:]} == {cascades.Mark(2, cascades.sign(PluginKey(SITE, "where")))}
+    assert {loop_protection.read(one) for one in said[3:]} == {
+        loop_protection.Mark(2, loop_protection.sign(PluginKey(SITE, "where")))
+    }
 
 
 def test_an_idle_session_ends(studio: Studio, recorder: Recorder) -> None:
     project = studio.project("moth")
     studio.installation.localized(project, OLD)
-    stage = studio.stage(Limits(idle=0.5))
+    stage = studio.stage(SessionLimits(idle=0.5))
     stage.start("where", WHERE)
     stage.do(of(stage, project))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callsheet.sandbox import Sandbox
-from tests.support.dropin import BOTH, Daemon, Install
+from tests.support.legacy_install import BOTH, Daemon, Install
 from tests.support.reference import needs_reference
 
 both = pytest.mark.parametrize("daemon", BOTH)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from callsheet.config import legacy_sections, load, load_with_notes
 from callsheet.config.conf_file import read_conf_file
 from callsheet.config.mistakes import Findings
-from callsheet.config.settings import LogSettings, MailSettings, PluginSettings, Secret, Settings, SiteSettings
 from callsheet.errors import ConfigError
+from callsheet.settings import LogSettings, MailSettings, PluginSettings, Secret, Settings, SiteSettings
 
 SMALL = """\
 [daemon]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from callsheet.sandbox import Sandbox
-from tests.support.dropin import BOTH, Daemon, Ended, Install
-from tests.support.postbox import Postbox
+from tests.support.legacy_install import BOTH, Daemon, Ended, Install
+from tests.support.mail_server import Postbox
 from tests.support.process import Running
 from tests.support.reference import SAVED
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from callsheet.sandbox import Sandbox
-from tests.support import comparing, stream
-from tests.support.dropin import Daemon, Install
+from tests.support import compare_sites as comparing
+from tests.support import stream
+from tests.support.legacy_install import Daemon, Install
 from tests.support.reference import checkout, needs_reference
 
 pytestmark = needs_reference

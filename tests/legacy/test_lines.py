@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from callsheet.sandbox import Sandbox
-from tests.support.dropin import BOTH, Daemon, Install
+from tests.support.legacy_install import BOTH, Daemon, Install
 
 both = pytest.mark.parametrize("daemon", BOTH)
 
@@ -166,7 +166,7 @@ def test_an_outage_is_told_as_it_was(daemon: Daemon, site: Sandbox, tmp_path: Pa
 @both
 def test_a_failure_is_mailed_as_it_was(daemon: Daemon, site: Sandbox, tmp_path: Path) -> None:
     pytest.importorskip("aiosmtpd")
-    from tests.support.postbox import Postbox  # noqa: PLC0415 - beside its condition
+    from tests.support.mail_server import Postbox  # noqa: PLC0415 - beside its condition
 
     with Postbox() as post:
         mail = {"enabled": "True", "server": post.host, "port": str(post.port), "to": "td@s.example, ops@s.example"}

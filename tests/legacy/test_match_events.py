@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from callsheet.agent.matching import filter_of, wanted
-from callsheet.config.settings import Secret
-from callsheet.executors import messages
-from callsheet.executors.access import WorkerSetup
-from callsheet.model import PluginFile, PluginKey
+from callsheet.agent.match_events import filter_of, wanted
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.plugin import PluginFile
 from callsheet.policy.routing import Routes
+from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
-from tests.support.dropin import BOTH, Daemon, Install
+from callsheet.settings import Secret
+from callsheet.workers import worker_messages
 from tests.support.events import SITE, event
+from tests.support.legacy_install import BOTH, Daemon, Install
 from tests.support.reference import checkout, module, needs_reference
 
 ATTRIBUTES = ("sg_status_list", "status", "code", "sg_code", "*", "s")
@@ -80,9 +81,9 @@ def by_callsheet(match_events: Any, data: dict[str, Any]) -> bool:
     said |= {"retry": None, "on_dead": "hold", "timeout": None, "slots": 1, "fields": [], "where": False}
     said |= {"toolkit": False, "legacy": True, "only": {}, "ignore_own": False, "script": "", "batch": 1, "settle": 0.0}
     manifest = {"callbacks": [said], "problem": None, "where": "", "level": "", "logger": ""}
-    setup = WorkerSetup(site=SITE, url="", script="", key=Secret(""))
+    setup = WorkerConfig(site=SITE, url="", script="", key=Secret(""))
     plugin = PluginFile(PluginKey(SITE, "plugin"), "plugin.py", 0, 0.0)
-    callbacks = messages.manifest(manifest | {"pid": 1, "python": "3"}, setup, plugin).callbacks
+    callbacks = worker_messages.manifest(manifest | {"pid": 1, "python": "3"}, setup, plugin).callbacks
     if not Routes(callbacks).route(event(1, data["event_type"], attribute_name=data["attribute_name"])):
         return False
     asks = any(rule.rule == "ask" for rule in callbacks[0].filter.values())

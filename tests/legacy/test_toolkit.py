@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.executors.local import LocalExecutor
 from callsheet.sandbox import Sandbox
 from callsheet.sandbox.show import FERRY, LIGHTHOUSE
-from tests.agent.stage import SITE, Stage, setup
+from callsheet.workers.local_executor import LocalExecutor
+from tests.support.executor_bench import SITE, Stage, setup
 from tests.support.toolkits import NEW, OLD, REAL, Core, Installation
 
 SWAP = """

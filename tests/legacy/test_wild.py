@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callsheet.sandbox import Sandbox
-from tests.support.dropin import BOTH, Daemon, Install
+from tests.support.legacy_install import BOTH, Daemon, Install
 
 both = pytest.mark.parametrize("daemon", BOTH)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
 from tests.support.traces import noting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.studio import Studio
 from tests.support.traces import legacy, noting
 
@@ -21,7 +21,7 @@ KINDS = {
 
 
 @pytest.fixture
-def outage(studio: Studio) -> Studio:
+def monitor(studio: Studio) -> Studio:
     """A studio with a plugin of each kind and one attempt, whose site takes reads and no writes."""
     studio.sandbox.add_script("script", "key")
     with studio.config.open("a") as file:
@@ -32,8 +32,8 @@ def outage(studio: Studio) -> Studio:
     return studio
 
 
-def test_no_callback_is_held_or_dead_for_it_and_all_is_done_once_the_site_answers(outage: Studio) -> None:
-    studio = outage
+def test_no_callback_is_held_or_dead_for_it_and_all_is_done_once_the_site_answers(monitor: Studio) -> None:
+    studio = monitor
     with studio.started() as daemon:
         # Given callbacks with one attempt that have failed several times, since the site did not answer
         events = list(studio.sandbox.add_events(3))

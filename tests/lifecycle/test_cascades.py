@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.studio import Studio
 from tests.support.traces import noting
 

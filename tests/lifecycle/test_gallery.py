@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from callsheet.desk import BACKING_OFF, WorkerRow
-from callsheet.model import PluginState, State
+from callsheet.domain.delivery import State
+from callsheet.domain.overview import BACKING_OFF, WorkerRow
+from callsheet.domain.plugin import PluginState
 from tests.support.gallery import GALLERY, HEALTHY, TROUBLED
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
@@ -25,9 +26,9 @@ NEIGHBOURS = ("a_neighbour", "z_neighbour")
 
 
 @contextmanager
-def opened(studio: Studio, crew: Mapping[str, Any]) -> Iterator[RunningDaemon]:
+def opened(studio: Studio, workers: Mapping[str, Any]) -> Iterator[RunningDaemon]:
     """A daemon over all exhibits, which misbehave at the event that comes next."""
-    studio.configure({"crew.loading": "3s", "crew.memory": "100MB", **{f"crew.{name}": value for name, value in crew.items()}})
+    studio.configure({"crew.loading": "3s", "crew.memory": "100MB", **{f"crew.{name}": value for name, value in workers.items()}})
     first = studio.sandbox.add_event("Shotgun_Project_Change") + 1
     for name, exhibit in GALLERY.items():
         studio.write(name, f"FIRST = {first}\n{exhibit.source}")
@@ -55,7 +56,7 @@ def all_is_known(studio: Studio) -> bool:
             return False
         if exhibit.told and not exhibit.why and plugin.state is not PluginState.BROKEN:
             return False
-    called = {worker.plugins: worker.call for worker in crew(studio)}
+    called = {worker.plugins: worker.call for worker in workers(studio)}
     return all(called.get((name,)) for name in TROUBLED if GALLERY[name].noted)
 
 
@@ -122,7 +123,7 @@ def test_a_plugin_that_takes_down_every_worker_waits_longer_and_longer_and_its_c
 
         # Then it is started ever later, and `status` says so, and what to do
         daemon.until(lambda: len(re.findall(r"The worker of deadly died \d+ times in a row", daemon.log)) >= 2, 60)
-        daemon.until(lambda: any(one.state == BACKING_OFF for one in crew(studio)))
+        daemon.until(lambda: any(one.state == BACKING_OFF for one in workers(studio)))
         assert len(studio.deliveries(State.DEAD)) < len(events)
 
         # When it is mended, then it is started at once, and goes on with what is left
@@ -131,10 +132,10 @@ def test_a_plugin_that_takes_down_every_worker_waits_longer_and_longer_and_its_c
         daemon.until(lambda: studio.waiting("deadly") == 0)
         assert dead <= len(studio.deliveries(State.DEAD)) <= dead + 1
         assert studio.trace.events("deadly") == [one for one in events if one in studio.trace.events("deadly")]
-        daemon.until(lambda: not [one for one in crew(studio) if one.state == BACKING_OFF])  # told once a second
+        daemon.until(lambda: not [one for one in workers(studio) if one.state == BACKING_OFF])  # told once a second
 
 
-def crew(studio: Studio) -> tuple[WorkerRow, ...]:
+def workers(studio: Studio) -> tuple[WorkerRow, ...]:
     """What the daemon said last of its workers."""
     with studio.ledger() as ledger:
-        return ledger.overview().crew
+        return ledger.overview().workers

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from callsheet.model import State
-from tests.support.doomed import POINTS
+from callsheet.domain.delivery import State
+from tests.support.kill_points import POINTS
 from tests.support.running import alive
 from tests.support.studio import Studio
 from tests.support.traces import disorder, legacy, noting
@@ -19,7 +19,7 @@ SIGKILLED = -9
 
 
 def doomed(point: str, passing: int) -> list[str]:
-    return [sys.executable, "-m", "tests.support.doomed", point, str(passing)]
+    return [sys.executable, "-m", "tests.support.kill_points", point, str(passing)]
 
 
 def finished(studio: Studio) -> set[tuple[str, str, int]]:

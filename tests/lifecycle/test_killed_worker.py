@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.studio import Studio
 from tests.support.traces import disorder, legacy, noting
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from callsheet.model import State
-from tests.support.doomed import REPLAY_POINTS
+from callsheet.domain.delivery import State
+from tests.support.kill_points import REPLAY_POINTS
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
 from tests.support.traces import Call, noting
@@ -184,7 +184,7 @@ def test_a_daemon_killed_in_the_middle_of_a_replay_goes_on_with_it(studio: Studi
     studio.drain("--from", str(events[0]))
     replay(studio, f"{events[0]}..{events[-1]}")
     # When the daemon is killed at the third page of it
-    command = [sys.executable, "-m", "tests.support.doomed", point, "3"]
+    command = [sys.executable, "-m", "tests.support.kill_points", point, "3"]
     with studio.start("--drain", command=command) as daemon:
         assert daemon.wait() == SIGKILLED, daemon.tail()
     lives = len(done(studio))

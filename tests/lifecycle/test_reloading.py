@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from callsheet.model import PluginState
+from callsheet.domain.plugin import PluginState
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
 from tests.support.traces import legacy, noting

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
 from tests.support.traces import noting

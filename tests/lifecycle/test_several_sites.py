@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from callsheet.sandbox import Sandbox
 from tests.support.studio import Studio
 from tests.support.traces import Trace, noting

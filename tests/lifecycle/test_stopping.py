@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from tests.support.running import RunningDaemon, alive
 from tests.support.studio import Studio
 from tests.support.traces import noting

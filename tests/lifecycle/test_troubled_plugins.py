@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from callsheet.model import PluginState, State
+from callsheet.domain.delivery import State
+from callsheet.domain.plugin import PluginState
 from tests.support.running import RunningDaemon
 from tests.support.studio import Studio
 from tests.support.traces import legacy, noting

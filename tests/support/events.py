@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callsheet.filters import EVERY_TYPE, AttributeRule, Rule
-from callsheet.model import Callback, CallbackKey, Event, PluginKey, RetryPolicy
+from callsheet.domain.callback import EVERY_TYPE, AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
+from callsheet.domain.event import Event
 
 SITE = "studio"
 CREATED_AT = "2026-11-22T03:40:10Z"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Gap
 from callsheet.errors import SiteError
-from callsheet.model import Event
-from callsheet.places import Gap
 from callsheet.ports import Page
 from tests.support.events import event
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from callsheet.desk import DeliveryQuery, DeliveryRow, PluginRecord, SiteHealth
+from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, State
+from callsheet.domain.overview import SiteHealth
+from callsheet.domain.plugin import PluginRecord
+from callsheet.domain.reading import SiteState
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import State
-from callsheet.places import SiteState
 from callsheet.sandbox import Sandbox
 from tests.support.running import CALLSHEET, RunningDaemon
 from tests.support.traces import Trace

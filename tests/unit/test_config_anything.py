@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from callsheet.config import load_with_notes
 from callsheet.config.conf_file import ConfFile, read_conf_file
 from callsheet.config.mistakes import Findings
-from callsheet.config.table import SETTINGS, Setting
+from callsheet.config.setting_table import SETTINGS, Setting
 from callsheet.errors import ConfigError
 
 ENVIRON = {"SG_EVENT_KEY": "k", "HOME": "/home/td", "PATH": "/bin"}

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 
 from callsheet.cli.commands.check import command
 from callsheet.config.probe import Answer, probe
-from callsheet.config.settings import Secret, SiteSettings
 from callsheet.errors import ConfigError
+from callsheet.settings import Secret, SiteSettings
 
 KEY = "s3cret-key"
 INFO = {"version": [8, 76, 0], "api_max_entities_per_page": 500}

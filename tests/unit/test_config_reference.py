@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.config import reference
-from callsheet.config.settings import Settings, ToolkitSettings
-from callsheet.config.table import SETTINGS, TABLES, Setting, of_section, of_table
+from callsheet.config import reference_page
+from callsheet.config.setting_table import SETTINGS, TABLES, Setting, of_section, of_table
+from callsheet.settings import Settings, ToolkitSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 def test_the_committed_page_is_what_the_table_renders() -> None:
-    assert PAGE.read_text(encoding="utf-8") == reference.render(), (
-        "run: python -m callsheet.config.reference > docs/configuration.md"
+    assert PAGE.read_text(encoding="utf-8") == reference_page.render(), (
+        "run: python -m callsheet.config.reference_page > docs/configuration.md"
     )
 
 
 def test_every_table_has_its_sentence_on_the_page() -> None:
-    assert set(reference.MEANINGS) == set(TABLES)
+    assert set(reference_page.MEANINGS) == set(TABLES)
 
 
-@pytest.mark.parametrize("table", sorted(reference.HOLDERS))
+@pytest.mark.parametrize("table", sorted(reference_page.HOLDERS))
 def test_every_field_can_be_set(table: str) -> None:
     """A field that no setting fills would be one that operators can't reach."""
-    holder = reference.HOLDERS[table]
+    holder = reference_page.HOLDERS[table]
     built = {"source", "legacy", "name"}  # by the reader: where it read, and what the table is called
     nested = {Settings: {"sites", "log", "mail", "retry", "plugins", "toolkit"}, ToolkitSettings: {"projects"}}.get(holder, set())
     tables = ("", "crew") if holder is Settings else (table,)

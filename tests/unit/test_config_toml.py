@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from callsheet.config import load, load_with_notes
-from callsheet.config.settings import (
+from callsheet.config.toml_file import toml_lines
+from callsheet.domain.callback import RetryPolicy
+from callsheet.errors import ConfigError
+from callsheet.settings import (
     LogSettings,
     MailSettings,
     PluginSettings,
@@ -17,9 +20,6 @@ from callsheet.config.settings import (
     ToolkitPin,
     ToolkitSettings,
 )
-from callsheet.config.toml_file import toml_lines
-from callsheet.errors import ConfigError
-from callsheet.model import RetryPolicy
 
 ENVIRON = {"SG_EVENT_KEY": "s3cret-key", "SMTP_PASSWORD": "hunter2", "HOME": "/home/td", "SHOW": "/mnt/show"}
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.model import Event
-from callsheet.places import Gap
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Gap
 from callsheet.policy import gaps
 from tests.support.events import CREATED_AT, event
 

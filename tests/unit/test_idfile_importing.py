@@ -14,14 +14,14 @@ from click.testing import CliRunner
 
 from callsheet.cli.commands.import_state import command
 from callsheet.config import load
-from callsheet.config.settings import Settings
+from callsheet.discovery import discover
+from callsheet.domain.plugin import Manifest, PluginState
+from callsheet.domain.reading import Gap, Intake
 from callsheet.errors import SiteError, StateError
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
-from callsheet.model import Manifest, PluginState
-from callsheet.places import Gap, Intake
-from callsheet.plugins_on_disk import discover
 from callsheet.ports import Ledger
+from callsheet.settings import Settings
 from callsheet.telemetry import recording
 
 NOW = 1_800_000_000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from callsheet.ledgers.sqlite import SqliteLedger
-from tests.support.intake_desk import Desk
+from tests.support.intake_bench import Desk
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from callsheet.cli.live import PLAIN_MOST, Live
-from callsheet.cli.tally import Spread, Tally, event_in_words, seconds
-from callsheet.model import Failure, State
+from callsheet.cli.live_view import PLAIN_MOST, Live
+from callsheet.domain.delivery import Failure, State
+from callsheet.report.live_stats import LiveStats, Spread, event_in_words, seconds
 from callsheet.telemetry import emit, listening
 
 CREATED = "2026-11-22T03:40:10Z"
@@ -112,7 +112,7 @@ def test_screen_never_outgrows_the_terminal_and_never_jumps(plugins: int, events
 
 
 def test_retrying_delivery_is_shown_until_it_is_done() -> None:
-    tally = Tally()
+    tally = LiveStats()
     tally.open()
     settle(State.RETRYING, delivery=5)
     settle(State.RETRYING, delivery=6)

@@ -11,10 +11,10 @@ from typing import Literal
 
 import pytest
 
-from callsheet.config.settings import LogSettings, Secret, Settings, SiteSettings
 from callsheet.errors import ConfigError
 from callsheet.logs import start
-from callsheet.logs.files import LogFiles, plugin_file_name, rotating_file, setup
+from callsheet.logs.log_files import LogFiles, plugin_file_name, rotating_file, setup
+from callsheet.settings import LogSettings, Secret, Settings, SiteSettings
 
 
 class Terminal(io.StringIO):

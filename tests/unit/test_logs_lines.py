@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from callsheet import telemetry
-from callsheet.config.settings import LogSettings, Secret, Settings, SiteSettings
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Failure, State
 from callsheet.logs import start
-from callsheet.logs.files import LogFiles
-from callsheet.logs.lines import Lines
-from callsheet.logs.output import MOST, OutputFold
-from callsheet.logs.wording import TABLE
-from callsheet.model import Failure, PluginKey, State
+from callsheet.logs.log_files import LogFiles
+from callsheet.logs.log_listener import LogListener
+from callsheet.logs.log_messages import TABLE
+from callsheet.logs.output_throttle import MOST, OutputThrottle
+from callsheet.settings import LogSettings, Secret, Settings, SiteSettings
 from callsheet.telemetry import SIGNALS, emit, listening, subscribe, unsubscribe
 
 KEY = "a-very-secret-key"
@@ -33,7 +34,7 @@ class Log:
         self.alarms: list[tuple[str, int, str, PluginKey | None]] = []
         settings = LogSettings(level=level, mode=1 if mode else 0, path=folder, file="daemon")
         self.files = LogFiles(settings, foreground=False, stderr=io.StringIO())
-        self.lines = Lines(
+        self.lines = LogListener(
             self.files,
             level,
             several=several,
@@ -338,7 +339,7 @@ def test_every_line_can_be_made_from_the_facts_that_its_signal_promises(log: Log
 
 def test_flood_of_prints_is_folded_and_counted(log: Log) -> None:
     log.lines.close()
-    fold = OutputFold()
+    fold = OutputThrottle()
     facts = {"site": "s", "plugin": "p", "stream": "stdout", "text": "x\n"}
     told = [text for _ in range(MOST + 300) for text in fold.admit(facts, 10.5)]
 

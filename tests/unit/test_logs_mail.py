@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from callsheet.logs.folding import MOST_KINDS, Folding
-from callsheet.logs.letters import LONGEST_BODY, Letter, message
+from callsheet.logs.error_dedup import MOST_KINDS, ErrorDedup
+from callsheet.logs.mail_message import LONGEST_BODY, MailMessage, message
 
 
-def letter(text: str = "boom", logger: str = "engine", level: int = logging.ERROR) -> Letter:
-    return Letter(("td@studio.test",), level, logger, 1000.0, "/x/p.py", "cb", 3, text)
+def letter(text: str = "boom", logger: str = "engine", level: int = logging.ERROR) -> MailMessage:
+    return MailMessage(("td@studio.test",), level, logger, 1000.0, "/x/p.py", "cb", 3, text)
 
 
 def failure(event: int, *, line: int = 3, kind: str = "ValueError") -> str:
@@ -24,7 +24,7 @@ def failure(event: int, *, line: int = 3, kind: str = "ValueError") -> str:
 
 
 def test_storm_of_one_error_is_one_letter_and_one_summary_with_the_count() -> None:
-    folding = Folding(60)
+    folding = ErrorDedup(60)
     letters = [replace(letter(failure(event)), created=500.0 + event) for event in range(1000)]
     sent = [folding.admit(one, now=100 + number / 1000) for number, one in enumerate(letters)]
     summary = folding.due(160.0)
@@ -36,7 +36,7 @@ def test_storm_of_one_error_is_one_letter_and_one_summary_with_the_count() -> No
 
 
 def test_storm_that_lasts_brings_a_summary_per_window_and_is_then_forgotten() -> None:
-    folding = Folding(60)
+    folding = ErrorDedup(60)
     counts = []
     for second in range(200):
         counts += [one.more for one in folding.due(float(second))]
@@ -60,8 +60,8 @@ def test_storm_that_lasts_brings_a_summary_per_window_and_is_then_forgotten() ->
     ],
     ids=["logger", "place", "type", "level", "readers"],
 )
-def test_different_error_is_not_folded(other: Letter) -> None:
-    folding = Folding(60)
+def test_different_error_is_not_folded(other: MailMessage) -> None:
+    folding = ErrorDedup(60)
     folding.admit(letter(failure(1)), now=0.0)
 
     assert folding.admit(other, now=1.0)
@@ -69,13 +69,13 @@ def test_different_error_is_not_folded(other: Letter) -> None:
 
 
 def test_nothing_is_folded_with_a_window_of_0() -> None:
-    folding = Folding(0)
+    folding = ErrorDedup(0)
 
     assert [folding.admit(letter(), 1.0) for _ in range(3)] == [True] * 3
 
 
 def test_memory_of_kinds_is_bounded() -> None:
-    folding = Folding(60)
+    folding = ErrorDedup(60)
     sent = [folding.admit(letter(logger=f"plugin.p{number}"), 0.0) for number in range(MOST_KINDS + 50)]
 
     assert all(sent)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from callsheet.config.settings import LogSettings
-from callsheet.logs.timing import TimingLog, line, pretty
-from callsheet.model import State
+from callsheet.domain.delivery import State
+from callsheet.logs.timing_log import TimingLog, line, pretty
+from callsheet.settings import LogSettings
 from callsheet.telemetry import emit, listening
 
 SETTLED: dict[str, Any] = {

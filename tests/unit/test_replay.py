@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Operation, Verb
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, Outcome, State
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.plugin import PluginFile, PluginState
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Outcome, PluginFile, PluginKey, PluginState, State
-from callsheet.places import Intake
-from callsheet.services.replay import ReplayService
+from callsheet.services.replay_service import ReplayService
 from callsheet.telemetry import recording
 from tests.support.events import SITE
-from tests.support.intake_desk import Cast
+from tests.support.intake_bench import Cast
 from tests.support.memory_log import MemoryLog
 
 NOW = 1000.0

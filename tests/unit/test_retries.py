@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from callsheet.model import Delivery, Failure, Outcome, Report, RetryPolicy, State, Verdict
+from callsheet.domain.callback import RetryPolicy
+from callsheet.domain.delivery import Delivery, Failure, Outcome, Report, State, Verdict
 from callsheet.policy import retries
 from tests.support.events import callback
 
@@ -75,7 +76,7 @@ def test_the_lane_goes_on_without_asking_only_if_a_failure_would_be_final_and_ha
     assert not retries.goes_on(callback(retry=once, on_dead="hold"), 0)
 
 
-def outage(*, attempts: int = 0, outages: int = 0, on_dead: str = "continue", **policy: Any) -> Outcome:
+def monitor(*, attempts: int = 0, outages: int = 0, on_dead: str = "continue", **policy: Any) -> Outcome:
     """What is decided when the site did not answer, with one attempt allowed; the delivery was recorded at 0."""
     delivery = Delivery(1, callback().key, 7, "{}", attempts, 0, recorded_at=0.0, outages=outages)
     report = Report(1, 1, Verdict.FAILED, 99.0, 100.0, Failure("E", "e", "traceback", "locals"), passing=True)
@@ -86,23 +87,23 @@ def outage(*, attempts: int = 0, outages: int = 0, on_dead: str = "continue", **
 @pytest.mark.parametrize("on_dead", ["continue", "hold"])
 @pytest.mark.parametrize(("outages", "pause"), [(0, 1.0), (1, 2.0), (4, 16.0), (9, 40.0), (1400, 40.0)])
 def test_a_site_that_does_not_answer_costs_no_attempt(on_dead: str, outages: int, pause: float) -> None:
-    outcome = outage(outages=outages, on_dead=on_dead)
+    outcome = monitor(outages=outages, on_dead=on_dead)
 
     assert (outcome.state, outcome.attempts, outcome.outages, outcome.due) == (State.RETRYING, 0, outages + 1, 100.0 + pause)
 
 
 def test_the_return_of_a_site_is_noticed_soon_whatever_the_longest_pause() -> None:
-    assert outage(outages=20, longest=900.0).due == 100.0 + retries.LONGEST_IN_OUTAGE
+    assert monitor(outages=20, longest=900.0).due == 100.0 + retries.LONGEST_IN_OUTAGE
 
 
 def test_patience_with_a_site_ends() -> None:
-    assert outage(max_age=60.0).state is State.DEAD
-    assert outage(max_age=60.0, on_dead="hold").state is State.HELD
-    last, late = outage(outages=retries.PATIENCE - 1), outage(outages=retries.PATIENCE)
+    assert monitor(max_age=60.0).state is State.DEAD
+    assert monitor(max_age=60.0, on_dead="hold").state is State.HELD
+    last, late = monitor(outages=retries.PATIENCE - 1), monitor(outages=retries.PATIENCE)
     assert (last.state, last.attempts) == (State.RETRYING, 0)
     assert (late.state, late.attempts, late.outages) == (State.DEAD, 1, retries.PATIENCE + 1)
 
 
 def test_a_long_outage_is_put_on_record_at_length_but_once() -> None:
-    assert outage().failure == Failure("E", "e", "traceback", "locals")
-    assert outage(outages=1).failure == Failure("E", "e")
+    assert monitor().failure == Failure("E", "e", "traceback", "locals")
+    assert monitor(outages=1).failure == Failure("E", "e")

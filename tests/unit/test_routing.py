@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.agent.marks import Signature
-from callsheet.filters import AttributeRule, Links, Rule
-from callsheet.model import Callback, CallbackKey, Event, PluginKey
+from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, Links, PluginKey, Rule
+from callsheet.domain.event import Event
 from callsheet.policy.routing import Routes, admits, means
+from callsheet.wire.causality import Signature
 from tests.support.events import SITE, SUBJECTS, callback, event
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.desk import DeliveryQuery, Heartbeat
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.overview import Heartbeat
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.ports import Page
-from callsheet.services import upkeep
+from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
 from callsheet.services.service import Service
-from callsheet.services.upkeep import HeartbeatService, MaintenanceService
 from callsheet.telemetry import recording
 from tests.contracts.ledger import ADAPTERS, Desk, delivery
-from tests.support.intake_desk import Desk as IntakeDesk
+from tests.support.intake_bench import Desk as IntakeBench
 from tests.support.memory_log import MemoryLog
 from tests.support.waiting import until
 
@@ -52,7 +52,7 @@ class SlowPrune(SqliteLedger):
 
 
 def test_the_daemon_beats_while_it_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "BEAT_EVERY", 0.02)
+    monkeypatch.setattr("callsheet.services.heartbeat.BEAT_EVERY", 0.02)
     with closing(SlowPrune(tmp_path / "ledger.db")) as ledger:
         maintenance = MaintenanceService(ledger, history=DAY)
         maintenance.start()
@@ -108,7 +108,7 @@ def test_a_site_that_answers_after_the_ledger_was_closed_changes_and_says_nothin
     # Given a reading that waits for a site when the daemon ends
     log = SilentLog()
     ledger = SqliteLedger(tmp_path / "ledger.db")
-    desk = IntakeDesk(ledger, log=log)
+    desk = IntakeBench(ledger, log=log)
     desk.enrol("plugin")
     desk.stand(0)
     desk.time = 1.0
@@ -129,7 +129,7 @@ def test_a_site_that_answers_after_the_ledger_was_closed_changes_and_says_nothin
         assert again.site("studio").cursor == 0
 
 
-class Failing(Service):
+class FailureSummary(Service):
     """Fails at its end."""
 
     name = "failing"
@@ -143,7 +143,7 @@ class Failing(Service):
 
 def test_what_goes_wrong_at_the_end_of_a_service_is_told() -> None:
     with recording("service.failed") as recorder:
-        service = Failing()
+        service = FailureSummary()
         service.start()
         end(service)
     assert "at the end" in recorder.signals[0].facts["error"]

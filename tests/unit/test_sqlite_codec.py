@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 
-from callsheet.filters import AttributeRule, Links, Rule
-from callsheet.ledgers import codec
-from callsheet.model import PluginKey, RetryPolicy
+from callsheet.domain.callback import AttributeRule, Links, PluginKey, RetryPolicy, Rule
+from callsheet.ledgers import manifest_codec
 from tests.support.events import callback
 
 KEY = PluginKey("studio", "plugin")
 
 
 def test_what_a_newer_version_adds_is_ignored() -> None:
-    (item,) = json.loads(codec.encode([callback("react", "Shotgun_Task_Change")]))
+    (item,) = json.loads(manifest_codec.encode([callback("react", "Shotgun_Task_Change")]))
     item |= {"priority": 7}
     item["retry"] |= {"patience": 9}
-    (read,) = codec.decode(KEY, json.dumps([item]))
+    (read,) = manifest_codec.decode(KEY, json.dumps([item]))
     assert read == callback("react", "Shotgun_Task_Change")
 
 
 def test_what_an_older_version_lacks_takes_its_default() -> None:
     text = json.dumps([{"name": "react", "ordinal": 0, "filter": {"*": {"rule": "any"}}}])
-    (read,) = codec.decode(KEY, text)
+    (read,) = manifest_codec.decode(KEY, text)
     assert (read.lane, read.retry, read.slots) == ("entity", RetryPolicy(), 1)
     assert read.filter == {"*": AttributeRule(Rule.ANY)}
 
@@ -30,10 +29,10 @@ def test_what_an_older_version_lacks_takes_its_default() -> None:
 def test_the_same_callbacks_are_the_same_text() -> None:
     one = callback("react", attributes=("b", "a", "c"))
     other = callback("react", attributes=("c", "b", "a"))
-    assert codec.encode([one]) == codec.encode([other])
+    assert manifest_codec.encode([one]) == manifest_codec.encode([other])
 
 
 def test_filters_come_back_as_they_were() -> None:
     only = {"entity": Links(frozenset({5}), types=frozenset({"Shot"}), exact=frozenset({("Task", 14)})), "user": Links()}
     one = callback("react", only=only, ignore_own=True, script="daemon", fields=("code",))
-    assert codec.decode(KEY, codec.encode([one])) == (one,)
+    assert manifest_codec.decode(KEY, manifest_codec.encode([one])) == (one,)

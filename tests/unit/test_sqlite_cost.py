@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from callsheet.desk import DeliveryQuery
-from callsheet.ledgers.sqlite import SqliteLedger, lanes, overview, queries, runs
-from callsheet.model import PluginKey, Run, State
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, Run, State
+from callsheet.ledgers.sqlite import SqliteLedger, delivery_queries, lane_heads, overview_queries, runs
 from tests.contracts.ledger import PLUGIN, Adapter, Desk, delivery, file
 from tests.support.events import SITE
 
@@ -136,7 +136,7 @@ def test_a_claim_finds_all_it_needs_by_index(desk: Desk) -> None:
 
 
 def test_a_lane_goes_on_by_index(desk: Desk) -> None:
-    found = [line for line in plan(desk, lanes._RESUME, {"lanes": "[1]", "now": 1.0}) if "deliveries" in line]
+    found = [line for line in plan(desk, lane_heads._RESUME, {"lanes": "[1]", "now": 1.0}) if "deliveries" in line]
     assert found == [
         "SEARCH deliveries USING COVERING INDEX deliveries_troubled (state=? AND lane_id=?)",
         "SEARCH deliveries USING INDEX deliveries_open (lane_id=?)",
@@ -145,7 +145,7 @@ def test_a_lane_goes_on_by_index(desk: Desk) -> None:
 
 
 def test_status_counts_nothing_that_is_done(desk: Desk) -> None:
-    assert "SEARCH deliveries USING INDEX deliveries_open" in plan(desk, overview._OLDEST)
+    assert "SEARCH deliveries USING INDEX deliveries_open" in plan(desk, overview_queries._OLDEST)
     desk.run_all()
     before = steps_of_reader(desk)
     desk.record_events(*range(100, 1100))
@@ -188,7 +188,7 @@ def test_lists_begin_at_what_is_rare(desk: Desk, query: DeliveryQuery, index: st
     statements: list[str] = []
     connection = writer(desk)
     connection.set_trace_callback(statements.append)
-    queries.rows(connection, query)
+    delivery_queries.rows(connection, query)
     connection.set_trace_callback(None)
     sql = statements[-1]
     assert index in next(line for line in plan(desk, sql) if line.split()[1] == "d")
@@ -199,7 +199,7 @@ def test_a_list_of_what_waits_costs_the_same_however_much_waits(tmp_path: Path, 
     costs = []
     for waiting in (200, 4000):
         with filled(tmp_path / str(waiting), waiting=waiting) as desk:
-            costs.append(steps(desk, lambda: queries.rows(writer(desk), query)))
+            costs.append(steps(desk, lambda: delivery_queries.rows(writer(desk), query)))
     assert costs[1] <= costs[0] * 1.1
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.desk import DeliveryQuery
+from callsheet.domain.delivery import DeliveryQuery, State
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import SqliteLedger, migrations
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lock import OwnerLock
-from callsheet.model import State
 from tests.contracts.ledger import Adapter, Desk, delivery
 
 ROOT = Path(__file__).parents[2]
@@ -167,7 +166,7 @@ def test_a_disk_that_refuses_writes_is_told_and_nothing_acknowledged_is_lost(pat
         from pathlib import Path
         from callsheet.errors import StateError
         from callsheet.ledgers.sqlite import SqliteLedger
-        from callsheet.places import Intake
+        from callsheet.domain.reading import Intake
         from tests.contracts.ledger import delivery
         ledger = SqliteLedger(Path(sys.argv[1]))
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.desk import Verb
+from callsheet.domain.delivery import State
+from callsheet.domain.operation import Verb
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import State
 from tests.contracts.ledger import ADAPTERS, Desk, delivery
 
 

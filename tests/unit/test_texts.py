@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.texts import short_name, storable
+from callsheet.wire.texts import short_name, storable
 
 # Python's default for text() leaves out surrogates; here they are the point.
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)

@@ -3,14 +3,14 @@
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
-from callsheet.agent.lanes import check_lane
-from callsheet.agent.links import Links, links_of
+from callsheet.agent.lane_words import check_lane
+from callsheet.agent.link_filter import Links, links_of
 from callsheet.agent.options import Names, check_options, check_together, check_types, pause, retry_policy, settling, texts
 from callsheet.agent.signatures import check_callable, check_takes_one, shown_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Which = Any
-"""See ``callsheet.agent.links``."""
+"""See ``callsheet.agent.link_filter``."""
 
 
 class Retry(Exception):  # noqa: N818 - it is a request, not an error, and reads as one: raise Retry(after=60)

@@ -4,15 +4,15 @@ import logging
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from callsheet.agent.api import Cascade, Rule
-from callsheet.agent.connection import Connection, PerThread
+from callsheet.agent.batching import Batch, Burst, Member
+from callsheet.agent.connection import Connection, ThreadConnections
 from callsheet.agent.context import Call, Context
-from callsheet.agent.marks import NOBODY, Chain, Signature, chain_of, joined
-from callsheet.agent.matching import ANY, Filter, wanted
-from callsheet.agent.records import at_work
-from callsheet.agent.shelf import Shelf
+from callsheet.agent.entity_prefetch import EntityPrefetch
+from callsheet.agent.log_forwarding import at_work
+from callsheet.agent.match_events import ANY, Filter, wanted
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
-from callsheet.agent.together import Batch, Burst, Member
 from callsheet.agent.verdicts import Verdict, skipped
+from callsheet.wire.causality import NOBODY, Chain, Signature, chain_of, joined
 
 Event = Dict[str, Any]
 Description = Dict[str, Any]
@@ -34,7 +34,7 @@ class Callback:
         """Whether it is called for several deliveries at once: then with ``refused`` and ``prepare``, not with ``call``."""
         self.folds = False
         """Whether the last of those stands for all."""
-        self.shelf: Optional[Shelf] = None
+        self.prefetch: Optional[EntityPrefetch] = None
         """Where the entities that it shows are read; None if it shows none."""
 
     def describe(self) -> Description:
@@ -174,10 +174,10 @@ class OnCallback(Callback):
         logger: logging.Logger,
         *,
         rule: Rule,
-        connection: PerThread,
+        connection: ThreadConnections,
         script: str,
         cascade: int,
-        shelf: Optional[Shelf],
+        prefetch: Optional[EntityPrefetch],
         plugin: str,
         site: str,
         toolkit: Any,
@@ -197,7 +197,7 @@ class OnCallback(Callback):
         self.slots = rule.slots
         self.together = rule.batch > 1 or rule.settle > 0
         self.folds = rule.settle > 0
-        self.shelf = shelf
+        self.prefetch = prefetch
 
     def describe(self) -> Description:
         """The rule as the daemon needs it; of its conditions, ``where`` alone is decided here."""
@@ -263,9 +263,9 @@ class OnCallback(Callback):
             folded = [one.event["id"] for one in members[:-1]]
             return Burst(self._rule.function, self._context(last.event, last.attempt, last.delivery, folded=folded))
         call = Call(batch=True)
-        if self.shelf is not None:
+        if self.prefetch is not None:
             for one in members:
-                self.shelf.expect(one.delivery, one.event)
+                self.prefetch.expect(one.delivery, one.event)
         return Batch(self._rule.function, [self._context(one.event, one.attempt, one.delivery, call=call) for one in members])
 
     def _context(
@@ -280,7 +280,7 @@ class OnCallback(Callback):
             site=self._site,
             plugin=self._plugin,
             folded=folded,
-            shelf=self.shelf,
+            prefetch=self.prefetch,
             call=call,
             toolkit=self._toolkit,
         )

@@ -61,7 +61,7 @@ class Connection:
             self._used = time.monotonic()
 
 
-class PerThread:
+class ThreadConnections:
     """A connection for each thread that asks, since a Shotgun object serves one thread only."""
 
     def __init__(self, make: Callable[[], Any]) -> None:

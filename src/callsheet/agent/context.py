@@ -3,8 +3,8 @@
 import logging
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from callsheet.agent.entity_prefetch import EntityPrefetch
 from callsheet.agent.options import pause
-from callsheet.agent.shelf import Shelf
 
 
 class Apart(NamedTuple):
@@ -34,7 +34,7 @@ class Context:
     """
 
     __slots__ = (
-        *("_call", "_connect", "_entity", "_shelf", "_toolkit", "apart"),
+        *("_call", "_connect", "_entity", "_prefetch", "_toolkit", "apart"),
         *("args", "attempt", "delivery_id", "event", "folded", "log", "plugin", "site"),
     )
 
@@ -52,10 +52,10 @@ class Context:
         fields: Sequence[str] = (),
         toolkit: Any = None,
         folded: Sequence[int] = (),
-        shelf: Optional[Shelf] = None,
+        prefetch: Optional[EntityPrefetch] = None,
         call: Optional[Call] = None,
     ) -> None:
-        """``shelf`` and ``call`` are the worker's; a test of a callback needs neither."""
+        """``prefetch`` and ``call`` are the worker's; a test of a callback needs neither."""
         self.event = event
         self.log = log
         self.attempt = attempt
@@ -67,7 +67,7 @@ class Context:
         self.apart: Optional[Apart] = None
         self._connect = connect
         self._toolkit = toolkit
-        self._shelf = shelf or (Shelf(fields) if fields else None)
+        self._prefetch = prefetch or (EntityPrefetch(fields) if fields else None)
         self._call = call or Call()
         self._entity = _UNREAD  # type: Any
 
@@ -91,8 +91,8 @@ class Context:
         """
         if self._entity is _UNREAD:
             link = self.event["entity"]
-            if link and self._shelf is not None:
-                self._entity = self._shelf.read(self.delivery_id, link, self._connect(), anew=self._call.connected)
+            if link and self._prefetch is not None:
+                self._entity = self._prefetch.read(self.delivery_id, link, self._connect(), anew=self._call.connected)
             else:
                 self._entity = link
         found = self._entity

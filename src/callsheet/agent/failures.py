@@ -4,9 +4,9 @@ import traceback
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, Optional
 
-from callsheet.agent.showing import STARS, shown
-from callsheet.agent.toolkit.howto import cure_for
-from callsheet.texts import cut_short
+from callsheet.agent.safe_repr import STARS, shown
+from callsheet.agent.toolkit.howto_hint import cure_for
+from callsheet.wire.texts import cut_short
 
 _LONG = 2000  # letters of an exception's text shown
 _TEXT = 20000  # letters of a whole traceback shown

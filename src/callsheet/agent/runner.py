@@ -5,14 +5,14 @@ import threading
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
+from callsheet.agent.batching import Member, reported
 from callsheet.agent.callbacks import Callback
-from callsheet.agent.events import handed_over, zones
+from callsheet.agent.entity_prefetch import first_call
+from callsheet.agent.event_data import handed_over, zones
 from callsheet.agent.failures import Secrets
-from callsheet.agent.plugin import Plugin
-from callsheet.agent.protocol import Message, frame
-from callsheet.agent.shelf import first_call
-from callsheet.agent.together import Member, reported
+from callsheet.agent.registration import Plugin
 from callsheet.agent.verdicts import OK, Verdict
+from callsheet.wire.frames import Message, frame
 
 
 class Runner:
@@ -28,7 +28,7 @@ class Runner:
             for name, callback in plugin.callbacks.items()
             if plugin.slots > callback.slots
         }
-        self._shows = any(callback.shelf is not None for callback in plugin.callbacks.values())
+        self._shows = any(callback.prefetch is not None for callback in plugin.callbacks.values())
         self.stopping = False
         """Set, from any thread, when no further delivery is to be begun."""
         self.recalled: Set[int] = set()
@@ -40,9 +40,9 @@ class Runner:
             return
         first = first_call(message["deliveries"], message.get("calls"))
         callback = self._plugin.callbacks.get(first[0][1])
-        if callback is not None and callback.shelf is not None:
+        if callback is not None and callback.prefetch is not None:
             for delivery, _, _, _, event in first[-1:] if callback.folds else first:
-                callback.shelf.expect(delivery, event)
+                callback.prefetch.expect(delivery, event)
 
     def run(self, message: Message) -> None:
         """Call each delivery's callback, report it, and say that the run ended."""
@@ -144,8 +144,8 @@ class Runner:
 
     def _forget(self, delivery: int, name: str) -> None:
         callback = self._plugin.callbacks.get(name)
-        if callback is not None and callback.shelf is not None:
-            callback.shelf.forget(delivery)
+        if callback is not None and callback.prefetch is not None:
+            callback.prefetch.forget(delivery)
 
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int) -> Verdict:
         turn = self._turns.get(callback.name)

@@ -10,12 +10,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
 
-from callsheet.agent import lifeline, loader, present, protocol, stacks, stdio
+from callsheet.agent import current_worker, loader, parent_death, stacks, stdio
 from callsheet.agent.failures import Secrets
-from callsheet.agent.plugin import Plugin, Trouble
-from callsheet.agent.protocol import Message
-from callsheet.agent.records import RecordHandler, at_work, reach
+from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
+from callsheet.agent.registration import LoadError, Plugin
 from callsheet.agent.runner import Runner
+from callsheet.wire import frames
+from callsheet.wire.frames import Message
 
 
 class Worker:
@@ -43,7 +44,7 @@ class Worker:
 
     def serve(self) -> None:
         """Do all of it; returns when told to stop."""
-        setup = protocol.read(self._commands)
+        setup = frames.read(self._commands)
         if setup is None:
             return
         self._site = setup["site"]
@@ -59,7 +60,7 @@ class Worker:
 
     def caller(self) -> Any:
         """This worker's ``toolkit.sessions.Caller``, made when a plugin asks for a session."""
-        from callsheet.agent.toolkit.sessions import Caller  # noqa: PLC0415 - most workers never need it
+        from callsheet.agent.toolkit.session_client import Caller  # noqa: PLC0415 - most workers never need it
 
         with self._caller_made:  # of two that threads made at once, one would hear no answers
             if self._caller is None:
@@ -96,8 +97,8 @@ class Worker:
     def _listen(self) -> None:
         while True:
             try:
-                order = protocol.read(self._commands)
-            except (OSError, protocol.BrokenFrameError) as error:
+                order = frames.read(self._commands)
+            except (OSError, frames.BrokenFrameError) as error:
                 stdio.complain(f"The worker hears nothing any more ({error}): a plugin closed a descriptor that was not its own.")
                 os._exit(stdio.CUT_OFF)
             if order is None:
@@ -135,8 +136,8 @@ class Worker:
         plugin = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
         try:
             plugin.load()
-            manifest = protocol.encode(plugin.manifest())
-        except Trouble as trouble:
+            manifest = frames.encode(plugin.manifest())
+        except LoadError as trouble:
             self._channel.send(plugin.broken(trouble))
             return
         except Exception as error:  # noqa: BLE001 - what it registered can't be looked at, or not be written down
@@ -179,11 +180,11 @@ class Worker:
 
 def main() -> NoReturn:
     """Be a worker. Ends the process without waiting for threads that the plugins left behind."""
-    lifeline.tie()
+    parent_death.tie()
     stacks.watch()
     commands, channel = stdio.take()
-    present.worker = Worker(commands, channel)
-    _guarded(present.worker.serve)
+    current_worker.worker = Worker(commands, channel)
+    _guarded(current_worker.worker.serve)
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()  # noqa: SLF001 - plugins may have something to put away, and os._exit skips that
     stdio.flush()

@@ -7,7 +7,7 @@ import functools
 import inspect
 from typing import Any, Callable, List, Optional
 
-from callsheet.texts import LONGEST_NAME, short_name
+from callsheet.wire.texts import LONGEST_NAME, short_name
 
 WITH_LOGGER, WITHOUT_LOGGER, CONTEXT = 4, 3, 1
 FORMS = {WITH_LOGGER: "(sg, logger, event, args)", WITHOUT_LOGGER: "(sg, event, args)", CONTEXT: "(context)"}

@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import BinaryIO, Tuple
 
-from callsheet.agent.protocol import Message, encode
+from callsheet.wire.frames import Message, encode
 
 ORPHANED = 113
 """Exit code of a worker whose daemon is gone. Nobody reads it, save those who look at a process list in wonder."""

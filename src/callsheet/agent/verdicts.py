@@ -8,14 +8,14 @@ from typing import Callable, NamedTuple, Optional
 from callsheet.agent.api import GiveUp, Retry, Skip
 from callsheet.agent.failures import Failure, Secrets, failure_of, kind_of, text_of
 from callsheet.agent.options import pause
-from callsheet.agent.passing import is_of_the_site
-from callsheet.agent.protocol import Message, encode, frame
+from callsheet.agent.transient import is_of_the_site
+from callsheet.wire.frames import Message, encode, frame
 
 _FRAMES = 2  # of the agent, in the traceback of a callback's exception: the runner's and the callback's
 
 
 class Verdict(NamedTuple):
-    """``word`` and the rest as in a report (``callsheet.agent.protocol``)."""
+    """``word`` and the rest as in a report (``callsheet.wire.frames``)."""
 
     word: str
     failure: Optional[Failure] = None

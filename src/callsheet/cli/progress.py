@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from callsheet.model import State
+from callsheet.domain.delivery import State
 from callsheet.telemetry import Signal, subscribe, unsubscribe
 
 FINISHED = {state.word for state in (State.DONE, State.DEAD, State.SKIPPED, State.HELD)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callsheet.config.reading import Loaded, load, load_with_notes
-from callsheet.config.sections import legacy_sections
+from callsheet.config.legacy_sections import legacy_sections
+from callsheet.config.load import Loaded, load, load_with_notes
 
 __all__ = ["Loaded", "legacy_sections", "load", "load_with_notes"]

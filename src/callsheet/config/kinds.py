@@ -24,7 +24,7 @@ _PROXY = re.compile(r"(?!\w+://)(?:[^@]*:[^@]*@)?[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
 @dataclass(slots=True)
-class Surroundings:
+class ParseContext:
     """What a value is read in: the folder of the file, the environment, and where remarks of a kind go."""
 
     base: Path
@@ -44,7 +44,7 @@ class Kind(Protocol):
     def of_text(self, text: str) -> object:
         """The text of a conf as the TOML value that it means; the text itself where it means none."""
 
-    def parse(self, value: object, around: Surroundings) -> Any:
+    def parse(self, value: object, around: ParseContext) -> Any:
         """The value as Settings hold it. Raises BadValueError."""
 
 
@@ -58,7 +58,7 @@ class Text:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: Surroundings) -> str:  # noqa: ARG002 - all kinds have one signature
+    def parse(self, value: object, around: ParseContext) -> str:  # noqa: ARG002 - all kinds have one signature
         """See Kind."""
         if not isinstance(value, str) or not value.strip():
             raise unfit(self.expected, value)
@@ -75,7 +75,7 @@ class Words:
         """See Kind."""
         return [word.strip() for word in text.split(",") if word.strip()]
 
-    def parse(self, value: object, around: Surroundings) -> tuple[str, ...]:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> tuple[str, ...]:  # noqa: ARG002 - as above
         """See Kind."""
         if not isinstance(value, list):
             raise unfit(self.expected, value)
@@ -106,7 +106,7 @@ class Number:
         except ValueError:
             return text
 
-    def parse(self, value: object, around: Surroundings) -> float:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> float:  # noqa: ARG002 - as above
         """See Kind."""
         wanted = int if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, wanted) or not self.least <= value <= self.most:
@@ -131,7 +131,7 @@ class Duration:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: Surroundings) -> float:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> float:  # noqa: ARG002 - as above
         """See Kind."""
         seconds: float | None = None
         if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
@@ -157,7 +157,7 @@ class Flag:
         word = text.strip().lower()
         return True if word in YES else False if word in NO else text
 
-    def parse(self, value: object, around: Surroundings) -> bool:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> bool:  # noqa: ARG002 - as above
         """See Kind."""
         if not isinstance(value, bool):
             raise unfit(self.expected, value)
@@ -179,7 +179,7 @@ class Choice:
         """See Kind."""
         return next((one for one in self.options if str(one) == text.strip()), text)
 
-    def parse(self, value: object, around: Surroundings) -> str | int:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> str | int:  # noqa: ARG002 - as above
         """See Kind."""
         for one in self.options:
             if one == value and not isinstance(value, bool):
@@ -200,7 +200,7 @@ class Level:
         except ValueError:
             return text
 
-    def parse(self, value: object, around: Surroundings) -> int:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> int:  # noqa: ARG002 - as above
         """See Kind."""
         number = logging.getLevelNamesMapping().get(value.strip().upper()) if isinstance(value, str) else value
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 100:  # noqa: PLR2004 - as `expected` says
@@ -218,7 +218,7 @@ class Url:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: Surroundings) -> str:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> str:  # noqa: ARG002 - as above
         """See Kind."""
         text = value.strip().rstrip("/") if isinstance(value, str) else ""
         try:
@@ -249,7 +249,7 @@ class Proxy:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: Surroundings) -> str | None:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> str | None:  # noqa: ARG002 - as above
         """See Kind."""
         if value == "":
             return None

@@ -13,8 +13,8 @@ from shotgun_api3.lib import httplib2
 from shotgun_api3.shotgun import Fault
 
 from callsheet.config.kinds import without_password
-from callsheet.config.settings import SiteSettings
 from callsheet.errors import SiteError, SiteRefusedError
+from callsheet.settings import SiteSettings
 from callsheet.site.event_log import SiteEventLog
 
 PATIENCE = 15.0

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from callsheet.config.kinds import Surroundings
+from callsheet.config.kinds import ParseContext
 from callsheet.config.mistakes import BadValueError, unfit
 
 UNITS = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
@@ -24,7 +24,7 @@ class Size:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: Surroundings) -> int:  # noqa: ARG002 - all kinds have one signature
+    def parse(self, value: object, around: ParseContext) -> int:  # noqa: ARG002 - all kinds have one signature
         """See Kind."""
         match = _SIZE.fullmatch(value) if isinstance(value, str) else None
         if match is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from callsheet.config.document import Document, Entry, Table
 from callsheet.config.mistakes import Findings, did_you_mean, shown
-from callsheet.config.table import SETTINGS, TABLES, of_table
+from callsheet.config.setting_table import SETTINGS, TABLES, of_table
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from callsheet.config.settings import Settings, SiteSettings
+from callsheet.discovery import discover
+from callsheet.domain.plugin import PluginFile, PluginState
+from callsheet.domain.reading import Gap, Intake
 from callsheet.errors import StateError
 from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, read
-from callsheet.model import PluginFile, PluginState
-from callsheet.places import Gap, Intake
-from callsheet.plugins_on_disk import discover
 from callsheet.ports import Ledger
+from callsheet.settings import Settings, SiteSettings
 from callsheet.telemetry import emit
 
 

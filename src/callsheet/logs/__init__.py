@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from callsheet.config.settings import Settings
 from callsheet.errors import ConfigError
-from callsheet.logs.files import GRACE, setup
-from callsheet.logs.lines import Lines
-from callsheet.logs.mail import Mail
-from callsheet.logs.timing import TimingLog
-from callsheet.logs.wording import Line
+from callsheet.logs.log_files import GRACE, setup
+from callsheet.logs.log_listener import LogListener
+from callsheet.logs.log_messages import Line
+from callsheet.logs.mail_handler import MailHandler
+from callsheet.logs.timing_log import TimingLog
+from callsheet.settings import Settings
 
 
 def start(settings: Settings, *, foreground: bool, api_version: str) -> Logging:
@@ -36,11 +36,11 @@ class Logging:
             except OSError as error:
                 self._files.close()
                 raise ConfigError([f"{settings.source}: the timing log can't be written: {error}"]) from error
-        self._mail = Mail(settings.mail) if settings.mail else None
+        self._mail = MailHandler(settings.mail) if settings.mail else None
         secrets = [site.key for site in settings.sites]
         if settings.mail and settings.mail.password:
             secrets.append(settings.mail.password)
-        self._lines = Lines(
+        self._lines = LogListener(
             self._files,
             settings.log.level,
             several=len(settings.sites) > 1,

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from callsheet.model import Event
-from callsheet.places import Gap
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Gap
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callsheet.model import GLOBAL, SETTLING, Callback, Event
+from callsheet.domain.callback import GLOBAL, SETTLING, Callback
+from callsheet.domain.event import Event
 
 
 def key(lane: str, event: Event, callback: str) -> str:
-    """The lane's key for this event: of a ``lane`` as registered (model.Callback.lane) and the callback's name."""
+    """The lane's key for this event: of a ``lane`` as registered (domain.callback.Callback.lane) and the callback's name."""
     if lane in ("plugin", GLOBAL):
         return lane
     if lane == "entity":

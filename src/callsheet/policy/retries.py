@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from callsheet.model import Callback, Delivery, Failure, OnDead, Outcome, Report, RetryPolicy, State, Verdict
+from callsheet.domain.callback import Callback, OnDead, RetryPolicy
+from callsheet.domain.delivery import Delivery, Failure, Outcome, Report, State, Verdict
 
 CRASH_PAUSE = 0.5
 """Seconds before a delivery whose worker died is tried again, times the crashes so far."""

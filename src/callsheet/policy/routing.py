@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from callsheet.filters import EVERY_TYPE, AttributeRule, Links, Rule
-from callsheet.model import Callback, Event, NewDelivery, PluginKey
-from callsheet.policy import cascades, lanes
+from callsheet.domain.callback import EVERY_TYPE, AttributeRule, Callback, Links, PluginKey, Rule
+from callsheet.domain.delivery import NewDelivery
+from callsheet.domain.event import Event
+from callsheet.policy import lanes, loop_protection
 
 
 class Routes:
@@ -22,7 +23,7 @@ class Routes:
         types = {name for callback in self._callbacks for name in callback.filter if EVERY_TYPE not in callback.filter}
         for callback in self._callbacks:
             plugin = callback.key.plugin
-            self._signs[plugin] = self._signs.get(plugin) or cascades.sign(plugin)
+            self._signs[plugin] = self._signs.get(plugin) or loop_protection.sign(plugin)
             self._scripts.setdefault(plugin, set()).add(callback.script)
             rule = callback.filter.get(EVERY_TYPE)
             if rule is not None:
@@ -43,21 +44,21 @@ class Routes:
         if not candidates:
             return []
         attribute = event.data.get("attribute_name")
-        made: cascades.Origin | None = None
+        made: loop_protection.Origin | None = None
         found: list[NewDelivery] = []
         for callback, rule in candidates:
             if not admits(rule, attribute) or (callback.only and not means(callback.only, event)):
                 continue
             if callback.ignore_own:
-                made = made or cascades.origin(event)
+                made = made or loop_protection.origin(event)
                 if (made.script or made.mark) and self._is_own(made, callback):
                     continue
             found.append(NewDelivery(callback.key, callback.ordinal, event, lanes.of(callback, event), callback.settle))
         return found
 
-    def _is_own(self, made: cascades.Origin, callback: Callback) -> bool:
+    def _is_own(self, made: loop_protection.Origin, callback: Callback) -> bool:
         plugin = callback.key.plugin
-        return cascades.is_own(made, self._signs[plugin], callback.script, self._scripts[plugin])
+        return loop_protection.is_own(made, self._signs[plugin], callback.script, self._scripts[plugin])
 
 
 def admits(rule: AttributeRule, attribute: str | None) -> bool:
@@ -70,7 +71,7 @@ def admits(rule: AttributeRule, attribute: str | None) -> bool:
 
 
 def means(only: Mapping[str, Links], event: Event) -> bool:
-    """Whether the event is of the projects, users and entities that ``only`` names (model.Callback.only)."""
+    """Whether the event is of the projects, users and entities that ``only`` names (domain.callback.Callback.only)."""
     for what, links in only.items():
         if what == "entity":
             found = event.subject
@@ -86,4 +87,4 @@ def means(only: Mapping[str, Links], event: Event) -> bool:
 def _is_one_of(links: Links, kind: str | None, number: int | None, name: str | None) -> bool:
     if links.have(kind, number, name):
         return True
-    return kind == "ApiUser" and name is not None and cascades.without_version(name) in links.names
+    return kind == "ApiUser" and name is not None and loop_protection.without_version(name) in links.names

@@ -10,6 +10,6 @@ Public API, for tests outside of Callsheet too: it depends on nothing of the dae
 
 from callsheet.sandbox.activity import Activity
 from callsheet.sandbox.faults import Fault, Faults
-from callsheet.sandbox.sandbox import Sandbox
+from callsheet.sandbox.instance import Sandbox
 
 __all__ = ["Activity", "Fault", "Faults", "Sandbox"]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from callsheet.sandbox.auth import Actor
+from callsheet.sandbox.instance import Sandbox
 from callsheet.sandbox.paths import held, name_of
-from callsheet.sandbox.sandbox import Sandbox
 from callsheet.sandbox.store import Entity
 from callsheet.sandbox.values import Link
 from callsheet.sandbox.writes import Writer

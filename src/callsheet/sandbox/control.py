@@ -36,7 +36,7 @@ from urllib.parse import parse_qsl, urlsplit
 from callsheet.sandbox.faults import Fault
 
 if TYPE_CHECKING:
-    from callsheet.sandbox.sandbox import Sandbox
+    from callsheet.sandbox.instance import Sandbox
 
 Control = Callable[[Mapping[str, Any]], Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callsheet.sandbox.eventlog import key
+from callsheet.sandbox.event_store import key
 from callsheet.sandbox.filters import OPPOSITES
 from callsheet.sandbox.store import Store
 from callsheet.sandbox.values import Link

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from callsheet.sandbox.event_store import POLLED, EventLog, unkeyed
 from callsheet.sandbox.eventfilters import plan
-from callsheet.sandbox.eventlog import POLLED, EventLog, unkeyed
 from callsheet.sandbox.filters import Test
 from callsheet.sandbox.request import Rendered, Request
 from callsheet.sandbox.schema import EVENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from callsheet.sandbox.eventlog import EventLog
+from callsheet.sandbox.event_store import EventLog
 from callsheet.sandbox.eventreads import EventReader, newest_first
 from callsheet.sandbox.filters import Filters
 from callsheet.sandbox.paths import Path, named, path, shown

@@ -9,9 +9,9 @@ from typing import Any
 
 from callsheet.sandbox import auth
 from callsheet.sandbox.paths import name_of
+from callsheet.sandbox.pretend_site import Site
 from callsheet.sandbox.refusal import Refusal, bad_request
 from callsheet.sandbox.request import Rendered
-from callsheet.sandbox.site import Site
 from callsheet.sandbox.summarize import summarize
 
 VERSION = [8, 76, 0]

@@ -16,7 +16,7 @@ from typing import Any
 
 from callsheet.sandbox import control, rpc
 from callsheet.sandbox.faults import Fault, Faults
-from callsheet.sandbox.site import Site
+from callsheet.sandbox.pretend_site import Site
 
 _JSON = "application/json; charset=utf-8"
 _WELCOME = """<!doctype html><title>Callsheet sandbox</title><h1>A pretend Flow Production Tracking site</h1>

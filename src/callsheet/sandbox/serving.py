@@ -6,8 +6,8 @@ import threading
 
 from callsheet.sandbox.control import Controls
 from callsheet.sandbox.faults import Faults
+from callsheet.sandbox.pretend_site import Site
 from callsheet.sandbox.server import SandboxServer
-from callsheet.sandbox.site import Site
 
 
 class Serving:

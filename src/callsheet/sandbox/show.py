@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from callsheet.sandbox.auth import set_secret
-from callsheet.sandbox.eventlog import NewEvent
-from callsheet.sandbox.site import Site
+from callsheet.sandbox.event_store import NewEvent
+from callsheet.sandbox.pretend_site import Site
 from callsheet.sandbox.store import Entity
 from callsheet.sandbox.values import Link, timestamp
 

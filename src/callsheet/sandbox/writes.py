@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from callsheet.sandbox.auth import Actor
-from callsheet.sandbox.eventlog import EventLog, NewEvent
-from callsheet.sandbox.events import Scribe
+from callsheet.sandbox.event_store import EventLog, NewEvent
+from callsheet.sandbox.event_writer import EventWriter
 from callsheet.sandbox.paths import held, path
 from callsheet.sandbox.reads import Reader
 from callsheet.sandbox.refusal import Refusal, bad_request, failed
@@ -30,7 +30,7 @@ class Writer:
         self._reader = reader
         self._actor = actor
         self._now = now
-        self._scribe = Scribe(store, log, actor, now)
+        self._scribe = EventWriter(store, log, actor, now)
 
     def create(self, params: Any) -> dict[str, Any]:
         """A new entity, as the client gets it: type, id, the fields given and those in ``return_fields``."""

@@ -9,24 +9,13 @@ from collections import deque
 from collections.abc import Callable
 
 from callsheet import telemetry
+from callsheet.domain.callback import Callback, OnDead, PluginKey, RetryPolicy
+from callsheet.domain.delivery import Delivery, Outcome, Report, Run, RunEnded, State, Verdict
+from callsheet.domain.plugin import Manifest
 from callsheet.errors import StateError
-from callsheet.model import (
-    Callback,
-    Delivery,
-    Manifest,
-    OnDead,
-    Outcome,
-    PluginKey,
-    Report,
-    RetryPolicy,
-    Run,
-    RunEnded,
-    State,
-    Verdict,
-)
-from callsheet.policy import cascades, retries
+from callsheet.policy import loop_protection, retries
 from callsheet.ports import Executor, Ledger, Message
-from callsheet.services.roster import Roster
+from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.service import Service
 
 GROUP = 0.01
@@ -46,7 +35,7 @@ class Dispatch(Service):
         self,
         executor: Executor,
         ledger: Ledger,
-        roster: Roster,
+        registry: PluginRegistry,
         owner: str,
         *,
         settled: Callable[[], None] = lambda: None,
@@ -60,7 +49,7 @@ class Dispatch(Service):
         self._settled = settled
         self._executor = executor
         self._ledger = ledger
-        self._roster = roster
+        self._registry = registry
         self._owner = owner
         self._run_length = run_length
         self._clock = clock
@@ -137,7 +126,7 @@ class Dispatch(Service):
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Manifest):
-            self._roster.described(message)
+            self._registry.described(message)
             self._asked = True
             return
         if self._pending_since is None:
@@ -153,8 +142,8 @@ class Dispatch(Service):
         self._outcomes.append(self._decide(run, delivery, message))
 
     def _decide(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
-        callback = self._roster.callback(delivery.callback)
-        if report.failure is not None and report.failure.kind == cascades.KIND:
+        callback = self._registry.callback(delivery.callback)
+        if report.failure is not None and report.failure.kind == loop_protection.KIND:
             report = self._explain(run, delivery, report)
         policy: RetryPolicy = callback.retry if callback else RetryPolicy()
         on_dead: OnDead = callback.on_dead if callback else "continue"
@@ -200,8 +189,8 @@ class Dispatch(Service):
     def _explain(self, run: Run, delivery: Delivery, report: Report) -> Report:
         """Name those who answer each other's writes."""
         assert report.failure is not None
-        plugins = [PluginKey(run.plugin.site, name) for name in self._roster.ready(run.plugin.site).callbacks]
-        failure = cascades.explain(report.failure, json.loads(delivery.payload).get("session_uuid"), run.plugin, plugins)
+        plugins = [PluginKey(run.plugin.site, name) for name in self._registry.ready(run.plugin.site).callbacks]
+        failure = loop_protection.explain(report.failure, json.loads(delivery.payload).get("session_uuid"), run.plugin, plugins)
         telemetry.emit(
             "cascade.stopped",
             site=run.plugin.site,
@@ -250,7 +239,7 @@ class Dispatch(Service):
         runs, due = self._ledger.claim(free, self._run_length, self._owner, now)
         if due is not None:
             self._look_at = min(self._look_at, self._steady() + due - now)
-        self._exhausted = not runs and due is None and not self._asked and not self._roster.unserved(free)
+        self._exhausted = not runs and due is None and not self._asked and not self._registry.unserved(free)
         for run in runs:
             self._running[run.id] = (run, {delivery.id: delivery for delivery in run.deliveries})
         if runs:

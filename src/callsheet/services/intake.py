@@ -9,16 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from callsheet.desk import SiteHealth
+from callsheet.domain.overview import SiteHealth
+from callsheet.domain.reading import SiteState
 from callsheet.errors import SiteError
-from callsheet.places import SiteState
 from callsheet.ports import EventLog, Ledger
-from callsheet.services.at_cursor import AtCursor, Reading
-from callsheet.services.behind import Behind
-from callsheet.services.outage import Outage
-from callsheet.services.recorder import Recorder
-from callsheet.services.roster import Roster
+from callsheet.services.catch_up import CatchUpReader
+from callsheet.services.live_reader import LiveReader, Reading
+from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.services.router import Router
 from callsheet.services.service import Service
+from callsheet.services.site_health import SiteMonitor
 
 SOON = 0.05
 """Seconds until the next step while plugins are still registering."""
@@ -34,10 +34,10 @@ class IntakeService(Service):
         self,
         reading: Reading,
         ledger: Ledger,
-        roster: Roster,
+        registry: PluginRegistry,
         *,
         log: EventLog,
-        outage: Outage,
+        monitor: SiteMonitor,
         recorded: Callable[[], None],
         begin: Callable[[EventLog], None],
         clock: Callable[[], float] = time.time,
@@ -49,13 +49,13 @@ class IntakeService(Service):
         self._reading = reading
         self._log = log
         self._ledger = ledger
-        self._roster = roster
-        self._outage = outage
+        self._registry = registry
+        self._monitor = monitor
         self._begin = begin
         self._steady = steady
-        recorder = Recorder(reading.site, ledger, recorded, clock)
-        self._behind = Behind(reading.site, reading.page, log, recorder, outage, steady=steady)
-        self._at_cursor = AtCursor(reading, log, recorder, outage, roster, clock=clock, steady=steady)
+        router = Router(reading.site, ledger, recorded, clock)
+        self._behind = CatchUpReader(reading.site, reading.page, log, router, monitor, steady=steady)
+        self._live_reader = LiveReader(reading, log, router, monitor, registry, clock=clock, steady=steady)
         self._poll_at = 0.0
         self._retry_at = 0.0
         self.crowded = False
@@ -67,11 +67,11 @@ class IntakeService(Service):
 
     def drain(self) -> None:
         """Read to the end that the log has at the first look, and no further."""
-        self._at_cursor.draining = True
+        self._live_reader.draining = True
 
     def step(self) -> float:
         """Read a page for every group of plugins that has room; returns the seconds to wait."""
-        if self._roster.starting(self._reading.site):
+        if self._registry.starting(self._reading.site):
             return SOON
         pause = self._retry_at - self._steady()
         if pause > 0:  # woken, since a plugin has room again; the site is left in peace nevertheless
@@ -80,7 +80,7 @@ class IntakeService(Service):
             delay = self._step()
         except SiteError as error:
             self.caught_up = False
-            pause = self._outage.failed(error)
+            pause = self._monitor.failed(error)
             self._retry_at = self._steady() + pause
             return pause
         self.steps += 1
@@ -89,19 +89,19 @@ class IntakeService(Service):
     @property
     def out_of_reach(self) -> bool:
         """The site refuses, or did not answer several times in a row."""
-        return self._outage.lasting
+        return self._monitor.lasting
 
     def health(self) -> SiteHealth:
         """How the site is, for `status`."""
-        return self._outage.health(self._at_cursor.newest)
+        return self._monitor.health(self._live_reader.newest)
 
     def _step(self) -> float:
         state = self._ledger.site(self._reading.site)
         if state.cursor is None:
             self._begin(self._log)
-            self._outage.answered()
+            self._monitor.answered()
             state = self._ledger.site(self._reading.site)
-        ready = self._roster.ready(self._reading.site)
+        ready = self._registry.ready(self._reading.site)
         more = False
         if any(state.positions.get(name) is not None for name in ready.callbacks):
             more = self._behind.read(state, [name for name in ready.callbacks if self._has_room(state, name)], ready)
@@ -110,7 +110,7 @@ class IntakeService(Service):
         crowded = [name for name in ready.callbacks if not self._has_room(state, name)]
         self.crowded = bool(crowded)
         if self._steady() >= self._poll_at:
-            full = self._at_cursor.read(state, ready, crowded)
+            full = self._live_reader.read(state, ready, crowded)
             if full is not None:
                 more |= full
                 self._poll_at = self._steady() + (0.0 if full else self._reading.poll)

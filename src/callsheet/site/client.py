@@ -15,7 +15,7 @@ from shotgun_api3.lib.httplib2 import HttpLib2Error
 from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
 
 from callsheet.errors import SiteError, SiteRefusedError
-from callsheet.site.texts import decoded
+from callsheet.site.raw_entities import decoded
 
 IDLE = 2.0
 """Seconds without a request after which a failed one is tried once more: whoever is between us and the site may have dropped
@@ -33,7 +33,7 @@ _NONSENSE = (ValueError, AttributeError, TypeError, KeyError, IndexError, Shotgu
 T = TypeVar("T")
 
 
-class PlainShotgun(Shotgun):
+class RawShotgun(Shotgun):
     """The vendor's client, but times stay as sent: the ledger keeps events as the site wrote them, and workers convert them."""
 
     # Waiting and trying again is the intake's decision, which says so aloud; the client would do it in silence, after 502 and 504.
@@ -84,12 +84,12 @@ class SiteClient:
 
     def __init__(self, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
         self._url = url
-        self._client = PlainShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
+        self._client = RawShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
         self._client.config.timeout_secs = timeout
         self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
         self._used_at = time.monotonic()
 
-    def ask(self, question: Callable[[PlainShotgun], T]) -> T:
+    def ask(self, question: Callable[[RawShotgun], T]) -> T:
         """What the question makes of the client. Raises SiteError, and SiteRefusedError when the site says no."""
         idle = time.monotonic() - self._used_at > IDLE
         try:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from callsheet.model import Event
-from callsheet.places import Gap
+from callsheet.domain.event import Event
+from callsheet.domain.reading import Gap
 from callsheet.ports import Page
-from callsheet.site.client import PlainShotgun, SiteClient
+from callsheet.site.client import RawShotgun, SiteClient
 
 FIELDS = ("event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at")
 """What plugins get of an event, besides ``type`` and ``id``."""
@@ -61,7 +61,7 @@ class SiteEventLog:
         return int(found["id"]) if found else None
 
 
-def _find(client: PlainShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str | None]]:
+def _find(client: RawShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str | None]]:
     """Events as the client has them, and as the site wrote them."""
     texts: list[str | None] = []
     client.texts = texts

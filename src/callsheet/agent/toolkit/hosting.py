@@ -5,11 +5,11 @@ import logging
 from typing import Any, Callable, Mapping, Optional
 
 from callsheet.agent.failures import Secrets
-from callsheet.agent.plugin import Plugin
-from callsheet.agent.protocol import Message
-from callsheet.agent.toolkit.prologue import Toolkit, open_toolkit
-from callsheet.agent.toolkit.sessions import answer_to
-from callsheet.agent.toolkit.troubles import ToolkitTrouble
+from callsheet.agent.registration import Plugin
+from callsheet.agent.toolkit.diagnosis import ToolkitOpenError
+from callsheet.agent.toolkit.open_toolkit import Toolkit, open_toolkit
+from callsheet.agent.toolkit.session_client import answer_to
+from callsheet.wire.frames import Message
 
 
 def open_session(told: Mapping[str, Any], say: Callable[[Message], None], secrets: Secrets) -> Optional[Toolkit]:
@@ -17,7 +17,7 @@ def open_session(told: Mapping[str, Any], say: Callable[[Message], None], secret
     secrets.add(told["key"])
     try:
         toolkit = open_toolkit(told)
-    except ToolkitTrouble as trouble:
+    except ToolkitOpenError as trouble:
         message = {name: secrets.cut(value) if isinstance(value, str) else value for name, value in trouble.told().items()}
         say(dict(message, **{"is": "trouble"}))
         return None

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
+from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
-from callsheet.cli.facts import print_json
-from callsheet.cli.opening import config_argument, find_config
-from callsheet.cli.words import count
-from callsheet.config.settings import Settings, SiteSettings
+from callsheet.discovery import Discovery, discover
 from callsheet.errors import ConfigError
-from callsheet.plugins_on_disk import Discovery, discover
+from callsheet.report.formatting import count
+from callsheet.report.json_output import print_json
+from callsheet.settings import Settings, SiteSettings
 
 WELL, TROUBLE, MISTAKEN = 0, 1, 2
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from callsheet.cli import TROUBLE, facts
+from callsheet.cli import TROUBLE
+from callsheet.cli.command_context import opened
+from callsheet.cli.delivery_filters import query, selection, split
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import opened
-from callsheet.cli.selecting import query, selection, split
 from callsheet.cli.tables import table
-from callsheet.cli.trouble import command as command_line
-from callsheet.cli.words import ago, duration, first_line, local
-from callsheet.desk import Attempt, DeliveryRow
-from callsheet.model import State
+from callsheet.domain.delivery import Attempt, DeliveryRow, State
+from callsheet.report import json_output
+from callsheet.report.diagnostics import command as command_line
+from callsheet.report.formatting import ago, duration, first_line, local
 
 
 @click.command(
@@ -43,7 +43,7 @@ def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_j
     with opened(config) as at:
         rows = at.ledger.deliveries(wanted)
     if as_json:
-        facts.print_json([facts.delivery(row) for row in rows])
+        json_output.print_json([json_output.delivery(row) for row in rows])
     elif ids or failures:
         click.echo("\n\n".join("\n".join(_in_full(row, at.config)) for row in rows))
     elif rows:

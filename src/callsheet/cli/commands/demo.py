@@ -16,14 +16,16 @@ from shotgun_api3.shotgun import __version__ as api_version
 from callsheet import logs, telemetry
 from callsheet.cli import TROUBLE
 from callsheet.cli.examples import examples
-from callsheet.cli.live import Live
-from callsheet.cli.tally import event_in_words
-from callsheet.config.settings import LogSettings, Secret, Settings, SiteSettings
+from callsheet.cli.live_view import Live
 from callsheet.daemon import LEDGER, Daemon
+from callsheet.domain.delivery import State
+from callsheet.domain.event import Event
+from callsheet.domain.plugin import PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.model import Event, PluginState, State
 from callsheet.policy.routing import Routes
+from callsheet.report.live_stats import event_in_words
 from callsheet.sandbox import Activity, Sandbox
+from callsheet.settings import LogSettings, Secret, Settings, SiteSettings
 
 SITE = "sandbox"
 SETTLE = 30.0

@@ -6,14 +6,15 @@ import time
 
 import click
 
-from callsheet.cli import facts
+from callsheet.cli.command_context import opened, who
+from callsheet.cli.delivery_filters import config_and_plugin, named
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import opened, who
-from callsheet.cli.operating import nothing, unknown, when_stopped
-from callsheet.cli.selecting import config_and_plugin, named
-from callsheet.cli.trouble import command as command_line
-from callsheet.cli.words import count
-from callsheet.desk import DeliveryQuery, Operation, Verb
+from callsheet.cli.mutations import nothing, unknown, when_stopped
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.operation import Operation, Verb
+from callsheet.report import json_output
+from callsheet.report.diagnostics import command as command_line
+from callsheet.report.formatting import count
 
 
 @click.command(
@@ -43,7 +44,7 @@ def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_j
         at.ledger.operate(Operation(Verb.HOLD, who(), why, query), time.time())
         held = [one for one in at.ledger.overview().plugins if plugin in {one.key.name, str(one.key)}]
         if as_json:
-            facts.print_json([facts.plugin(one, one.position) for one in held])
+            json_output.print_json([json_output.plugin(one, one.position) for one in held])
             return 0
         which = f"Plugin {plugin}" if lane is None else f"Lane {lane} of plugin {plugin}"
         end = command_line("release", at.config, plugin if lane is None else f"{plugin} --lane {lane}")

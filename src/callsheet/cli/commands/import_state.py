@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
+from callsheet.cli.command_context import LEDGER, config_argument, find_config
 from callsheet.cli.examples import examples
-from callsheet.cli.facts import print_json
-from callsheet.cli.opening import LEDGER, config_argument, find_config
 from callsheet.cli.tables import table
-from callsheet.cli.words import count, gaps
-from callsheet.config.settings import Settings, SiteSettings
 from callsheet.errors import StateError
 from callsheet.legacy.importing import Imported, choose_site, import_state, preview
+from callsheet.report.formatting import count, gaps
+from callsheet.report.json_output import print_json
+from callsheet.settings import Settings, SiteSettings
 
 DONE, NOTHING = 0, 1
 

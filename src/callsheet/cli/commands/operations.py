@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from callsheet.cli import facts
+from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import config_argument, opened
 from callsheet.cli.tables import table
-from callsheet.cli.words import local
+from callsheet.report import json_output
+from callsheet.report.formatting import local
 
 
 @click.command(
@@ -28,7 +28,7 @@ def command(*, config: str | None, limit: int, as_json: bool) -> None:
     with opened(config) as at:
         rows = at.ledger.overview(operations=limit).operations
     if as_json:
-        facts.print_json([facts.operation(row) for row in rows])
+        json_output.print_json([json_output.operation(row) for row in rows])
     elif rows:
         shown = [[row.id, local(row.at), row.verb.value, row.asked, row.changed, row.who, row.why or "-"] for row in rows]
         click.echo("\n".join(table(["ID", "WHEN", "DID", "WHAT", "CHANGED", "WHO", "WHY"], shown)))

@@ -6,13 +6,14 @@ import time
 
 import click
 
-from callsheet.cli import facts
+from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import config_argument, opened
-from callsheet.cli.overview import on_purpose
+from callsheet.cli.status_view import on_purpose
 from callsheet.cli.tables import table
-from callsheet.cli.words import count, gist, lane, meant, standing, wanted
-from callsheet.desk import Overview, PluginRecord
+from callsheet.domain.overview import Overview
+from callsheet.domain.plugin import PluginRecord
+from callsheet.report import json_output
+from callsheet.report.formatting import count, gist, lane, meant, standing, wanted
 
 
 @click.command(
@@ -31,7 +32,7 @@ def command(*, config: str | None, as_json: bool) -> None:
     with opened(config) as at:
         shown = at.ledger.overview()
     if as_json:
-        facts.print_json([facts.plugin(one, facts.cursor_of(shown, one)) for one in shown.plugins])
+        json_output.print_json([json_output.plugin(one, json_output.cursor_of(shown, one)) for one in shown.plugins])
     elif shown.plugins:
         click.echo("\n".join([*_lines(shown), *on_purpose(shown, at.config, time.time())]))
     else:
@@ -49,7 +50,7 @@ def _lines(shown: Overview) -> list[str]:
 
 
 def _summary(order: int, record: PluginRecord, shown: Overview, *, several: bool) -> list[object]:
-    cursor = facts.cursor_of(shown, record)
+    cursor = json_output.cursor_of(shown, record)
     position = cursor if record.position is None else record.position
     name = str(record.key) if several else record.key.name
     note = gist(record.problem) or record.path

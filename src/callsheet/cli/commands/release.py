@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from callsheet.cli.command_context import opened
+from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import opened
-from callsheet.cli.operating import nothing, operate, unknown, when_stopped
-from callsheet.cli.selecting import NO_LIMIT, config_and_plugin, named
-from callsheet.cli.words import count
-from callsheet.desk import DeliveryQuery, Verb
+from callsheet.cli.mutations import nothing, operate, unknown, when_stopped
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.operation import Verb
+from callsheet.report.formatting import count
 
 
 @click.command(

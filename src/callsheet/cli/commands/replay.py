@@ -6,13 +6,16 @@ import time
 
 import click
 
-from callsheet.cli import TROUBLE, facts
+from callsheet.cli import TROUBLE
+from callsheet.cli.command_context import CommandContext, opened, who
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import Opened, opened, who
-from callsheet.cli.operating import nothing, unknown, when_stopped
-from callsheet.cli.trouble import command as command_line
-from callsheet.desk import DeliveryQuery, Operation, PluginRecord, Verb
-from callsheet.policy.replaying import Ranges, ranges
+from callsheet.cli.mutations import nothing, unknown, when_stopped
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.plugin import PluginRecord
+from callsheet.policy.replay_ranges import Ranges, ranges
+from callsheet.report import json_output
+from callsheet.report.diagnostics import command as command_line
 
 
 @click.command(
@@ -65,7 +68,7 @@ def command(
             names = ", ".join(one.key.name for one in meant.callbacks) or "none"
             return nothing(f"plugin {plugin} has no callback {callback}. It has: {names}.")
         if dry_run:
-            from callsheet.cli.rehearsing import rehearse  # noqa: PLC0415 - loads the whole client
+            from callsheet.cli.replay_dry_run import rehearse  # noqa: PLC0415 - loads the whole client
 
             return rehearse(at, config, meant, callback, wanted, as_json=as_json)
         return _ask(at, meant, callback, wanted, why, as_json=as_json)
@@ -78,7 +81,7 @@ def _split(config_and_events: tuple[str, ...]) -> tuple[str | None, tuple[str, .
     return config_and_events[0], config_and_events[1:]
 
 
-def _plugin(at: Opened, plugin: str) -> PluginRecord | str:
+def _plugin(at: CommandContext, plugin: str) -> PluginRecord | str:
     """The plugin of that name, or why there is not the one."""
     known = at.ledger.plugins()
     meant = [one for one in known if plugin in {one.key.name, str(one.key)}]
@@ -87,23 +90,23 @@ def _plugin(at: Opened, plugin: str) -> PluginRecord | str:
     return meant[0] if meant else unknown(plugin, known)
 
 
-def _ask(at: Opened, plugin: PluginRecord, callback: str | None, wanted: Ranges, why: str, *, as_json: bool) -> int:
+def _ask(at: CommandContext, plugin: PluginRecord, callback: str | None, wanted: Ranges, why: str, *, as_json: bool) -> int:
     query = DeliveryQuery(site=plugin.key.site, plugin=plugin.key.name, callback=callback)
     at.ledger.operate(Operation(Verb.REPLAY, who(), why, query, wanted), time.time())
     shown = at.ledger.overview()
     asked = next(one for one in shown.replays if one.plugin == plugin.key)
     if as_json:
-        facts.print_json(facts.replay(asked))
+        json_output.print_json(json_output.replay(asked))
         return 0
     click.echo(f"Replay {asked.id} is asked for. `{command_line('status', at.config)}` shows how far it is.")
-    cursor = facts.cursor_of(shown, plugin) if plugin.position is None else plugin.position
+    cursor = json_output.cursor_of(shown, plugin) if plugin.position is None else plugin.position
     if cursor is not None and wanted[-1][1] > cursor:
         click.echo(f"Events behind {cursor} have not come to {plugin.key.name} yet: they are delivered in their turn.", err=True)
     when_stopped(at)
     return 0
 
 
-def _stop(at: Opened, number: int, why: str) -> int:
+def _stop(at: CommandContext, number: int, why: str) -> int:
     replays = at.ledger.overview().replays
     if all(one.id != number or one.ended_at is not None for one in replays):
         click.echo(f"No replay {number} goes on. `{command_line('status', at.config)}` shows those that do.", err=True)

@@ -16,11 +16,11 @@ from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import logs
 from callsheet.cli import TROUBLE, hung
+from callsheet.cli.command_context import config_argument, find_config, open_ledger
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import config_argument, find_config, open_ledger
-from callsheet.cli.trouble import troubles
 from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
+from callsheet.report.diagnostics import troubles
 
 LAST_WORDS = 5.0
 """Seconds after which the process ends, whatever it still has to say, where the log hangs."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from callsheet.cli.command_context import opened
+from callsheet.cli.delivery_filters import CONDITIONS, query, selection, split
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import opened
-from callsheet.cli.operating import operate, unfit
-from callsheet.cli.selecting import CONDITIONS, query, selection, split
-from callsheet.desk import Verb
+from callsheet.cli.mutations import operate, unfit
+from callsheet.domain.operation import Verb
 
 
 @click.command(

@@ -7,10 +7,11 @@ import time
 
 import click
 
-from callsheet.cli import TROUBLE, facts, overview
+from callsheet.cli import TROUBLE, status_view
+from callsheet.cli.command_context import CommandContext, config_argument, opened
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import Opened, config_argument, opened
-from callsheet.cli.trouble import troubles
+from callsheet.report import json_output
+from callsheet.report.diagnostics import troubles
 
 EVERY = 2.0
 """Seconds between two looks of ``--watch``."""
@@ -42,13 +43,13 @@ def command(*, config: str | None, as_json: bool, watch: bool) -> int:
         return _show(at, as_json=as_json)
 
 
-def _show(at: Opened, *, as_json: bool) -> int:
+def _show(at: CommandContext, *, as_json: bool) -> int:
     """Print it once; TROUBLE if there is any."""
     now = time.time()
     shown = at.ledger.overview()
     found = troubles(shown, at.config, now)
     if as_json:
-        facts.print_json(facts.overview(shown, found, now))
+        json_output.print_json(json_output.overview(shown, found, now))
     else:
-        click.echo("\n".join(overview.lines(shown, found, now, at.config)))
+        click.echo("\n".join(status_view.lines(shown, found, now, at.config)))
     return TROUBLE if found else 0

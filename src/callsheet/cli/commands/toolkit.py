@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from callsheet.cli import TROUBLE, facts
+from callsheet.cli import TROUBLE
+from callsheet.cli.command_context import config_argument, find_config, opened, who
+from callsheet.cli.delivery_filters import named
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import config_argument, find_config, opened, who
-from callsheet.cli.selecting import named
 from callsheet.cli.tables import table
-from callsheet.cli.words import count, duration, of_toolkit, size
-from callsheet.desk import DeliveryQuery, Operation, Verb, WorkerRow
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.overview import WorkerRow
 from callsheet.errors import SiteError
+from callsheet.report import json_output
+from callsheet.report.formatting import count, duration, of_toolkit, size
 
 if TYPE_CHECKING:  # checking alone needs an executor, and what comes with it
-    from callsheet.cli.trying_toolkit import Tried
+    from callsheet.cli.toolkit_check import Tried
 
 
 @click.group(
@@ -48,10 +51,10 @@ def list_(*, config: str | None, as_json: bool) -> None:
     """
     with opened(config) as at:
         shown = at.ledger.overview()
-    running = facts.daemon(shown.heartbeat, time.time())["running"]
-    rows = [one for one in shown.crew if one.project is not None] if running else []
+    running = json_output.daemon(shown.heartbeat, time.time())["running"]
+    rows = [one for one in shown.workers if one.project is not None] if running else []
     if as_json:
-        facts.print_json([facts.worker(one) for one in rows])
+        json_output.print_json([json_output.worker(one) for one in rows])
     elif rows:
         click.echo("\n".join(_listed(rows, several=len(shown.sites) > 1)))
     else:
@@ -89,24 +92,24 @@ def check(*, config_and_projects: tuple[str, ...], as_json: bool) -> int:
 
     Exits 0 if all are well, 1 if one is not or a site does not answer, 2 if the configuration can't be used.
     """
-    from callsheet.cli import trying_toolkit  # noqa: PLC0415 - `--help` does without all this
+    from callsheet.cli import toolkit_check  # noqa: PLC0415 - `--help` does without all this
     from callsheet.config import load  # noqa: PLC0415
 
     config, names = _split(config_and_projects)
     settings = load(find_config(config))
     try:
-        wanted = list(trying_toolkit.wanted(settings, [named(one) for one in names]))  # type: ignore[misc] # a name is given
+        wanted = list(toolkit_check.wanted(settings, [named(one) for one in names]))  # type: ignore[misc] # a name is given
     except SiteError as error:
         click.echo(f"callsheet: {error}", err=True)
         return TROUBLE
     found = []
-    for one in trying_toolkit.tried(settings, wanted):
+    for one in toolkit_check.tried(settings, wanted):
         found.append(one)
         if not as_json:
             click.echo("\n".join([*_told(one, several=len(settings.sites) > 1), ""]))
     bad = sum(not one.well for one in found)
     if as_json:
-        facts.print_json([_facts(one) for one in found])
+        json_output.print_json([_facts(one) for one in found])
     elif found:
         click.echo(f"{count(len(found), 'project')}: {len(found) - bad:,} well, {bad:,} in trouble.")
     else:
@@ -176,7 +179,7 @@ def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:
         raise click.UsageError("Say which PROJECT.")
     with opened(config) as at:
         shown = at.ledger.overview()
-        if not facts.daemon(shown.heartbeat, time.time())["running"]:
+        if not json_output.daemon(shown.heartbeat, time.time())["running"]:
             click.echo("The daemon is not running, so it has no sessions.", err=True)
             return TROUBLE
         sites = {one.site for one in shown.sites}

@@ -6,12 +6,12 @@ import time
 
 import click
 
-from callsheet.cli import facts
+from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.examples import examples
-from callsheet.cli.opening import config_argument, opened
 from callsheet.cli.tables import table
-from callsheet.cli.words import ago, duration, of_toolkit, size
-from callsheet.desk import Overview, WorkerRow
+from callsheet.domain.overview import Overview, WorkerRow
+from callsheet.report import json_output
+from callsheet.report.formatting import ago, duration, of_toolkit, size
 
 
 @click.command(
@@ -33,18 +33,18 @@ def command(*, config: str | None, as_json: bool) -> None:
     now = time.time()
     with opened(config) as at:
         shown = at.ledger.overview()
-    crew = shown.crew if facts.daemon(shown.heartbeat, now)["running"] else ()
+    workers = shown.workers if json_output.daemon(shown.heartbeat, now)["running"] else ()
     if as_json:
-        facts.print_json([facts.worker(one) for one in crew])
-    elif crew:
-        click.echo("\n".join(_lines(crew, shown, now)))
-    elif facts.daemon(shown.heartbeat, now)["running"]:
+        json_output.print_json([json_output.worker(one) for one in workers])
+    elif workers:
+        click.echo("\n".join(_lines(workers, shown, now)))
+    elif json_output.daemon(shown.heartbeat, now)["running"]:
         click.echo("No worker runs: is there a plugin? `callsheet plugins` shows them.")
     else:
         click.echo("The daemon is not running, so no worker is.")
 
 
-def _lines(crew: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str]:
+def _lines(workers: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str]:
     several = len(shown.sites) > 1
     return table(
         ["PLUGINS", "STATE", "SINCE", "PID", "MEMORY", "CALLS", "RESTARTS", "NOTE"],
@@ -59,7 +59,7 @@ def _lines(crew: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str
                 one.restarts,
                 _note(one, now),
             ]
-            for one in crew
+            for one in workers
         ],
     )
 

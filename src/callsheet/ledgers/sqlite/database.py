@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from callsheet.errors import StateError
+from callsheet.ledgers.sqlite.delivery_queries import event_entity
+from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.migrations import migrate
-from callsheet.ledgers.sqlite.names import Names
-from callsheet.ledgers.sqlite.queries import event_entity
-from callsheet.ledgers.sqlite.trouble import explain
-from callsheet.texts import storable
+from callsheet.ledgers.sqlite.sqlite_errors import explain
+from callsheet.wire.texts import storable
 
 _OLDEST_SQLITE = (3, 34, 0)
 _PATIENCE = 15.0  # seconds to wait for another process's transaction; ours take milliseconds, so this is one that hangs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from callsheet.desk import Hold
+from callsheet.domain.plugin import Hold
 
 PLUGINS = "SELECT plugin_id FROM holds WHERE lane IS NULL"
 """SQL: the ids of the plugins that are held as a whole."""

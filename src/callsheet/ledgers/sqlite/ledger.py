@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callsheet.desk import (
-    Asked,
-    Changed,
-    DeliveryQuery,
-    DeliveryRow,
-    Heartbeat,
-    Operation,
-    Overview,
-    PluginRecord,
-    SiteHealth,
-    WorkerRow,
-)
-from callsheet.ledgers.sqlite import asked, operations, overview, prune, queries, runs
-from callsheet.ledgers.sqlite import crew as crews
-from callsheet.ledgers.sqlite import intake as intakes
-from callsheet.ledgers.sqlite import plugins as plugin_table
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Run
+from callsheet.domain.operation import Operation, SessionCommand
+from callsheet.domain.overview import Changed, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.reading import Intake, SiteState
+from callsheet.ledgers.sqlite import delivery_queries, operation_log, overview_queries, prune, runs, session_commands, worker_rows
+from callsheet.ledgers.sqlite import plugin_rows as plugin_table
+from callsheet.ledgers.sqlite import recording as intakes
 from callsheet.ledgers.sqlite.database import Database
-from callsheet.ledgers.sqlite.lanes import set_back
+from callsheet.ledgers.sqlite.lane_heads import set_back
 from callsheet.ledgers.sqlite.lock import OwnerLock
-from callsheet.model import Manifest, Outcome, PluginFile, PluginKey, PluginState, Run
-from callsheet.places import Intake, SiteState
 from callsheet.ports import Told, quietly
 
 SET_BACK = 1.0
@@ -44,7 +35,7 @@ class SqliteLedger:
         """Open the ledger at ``path``, made if missing and ``create``; tables of an older version are brought up to date."""
         self._database = Database(path, create=create)
         self._names = self._database.names
-        self._crew: crews.Written | None = None
+        self._workers: worker_rows.Written | None = None
         self._lock = OwnerLock(path.with_name(path.name + ".lock"))
         self._claimed_at = 0.0
 
@@ -94,30 +85,30 @@ class SqliteLedger:
         """See the port. Takes the ``lock`` if that was not done before."""
         self.lock(owner)
         with self._database.transaction() as tx:
-            self._claimed_at = overview.last_beat(tx)
+            self._claimed_at = overview_queries.last_beat(tx)
             return runs.recover(tx, now)
 
     def operate(self, operation: Operation, now: float, told: Told = quietly) -> Changed:
         """See the port. What is handed out is not skipped, hence not returned. The query's limit does not count here."""
-        return operations.operate(self._database, operation, now, told)
+        return operation_log.operate(self._database, operation, now, told)
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
         """See the port. ``since``: recorded or ended since."""
         with self._database.snapshot() as tx:
-            return queries.rows(tx, query)
+            return delivery_queries.rows(tx, query)
 
     def overview(self, *, operations: int = 0) -> Overview:
         """See the port."""
         with self._database.snapshot() as tx:
-            return overview.overview(tx, operations)
+            return overview_queries.overview(tx, operations)
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], crew: Sequence[WorkerRow] = ()) -> list[Asked]:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[SessionCommand]:
         """See the port. Not forced to the disk."""
         with self._database.transaction(durable=False) as tx:
-            overview.beat(tx, heartbeat, health)
-            written = crews.keep(tx, self._crew, crew, heartbeat.at)
-            taken = asked.take(tx)
-        self._crew = written
+            overview_queries.beat(tx, heartbeat, health)
+            written = worker_rows.keep(tx, self._workers, workers, heartbeat.at)
+            taken = session_commands.take(tx)
+        self._workers = written
         return taken
 
     def prune(self, before: float) -> tuple[int, int]:

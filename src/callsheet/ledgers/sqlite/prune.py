@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from callsheet.ledgers.sqlite.counts import Tally
+from callsheet.domain.delivery import State
 from callsheet.ledgers.sqlite.database import Database
-from callsheet.model import State
+from callsheet.ledgers.sqlite.state_counters import StateCounters
 
 _CHUNK = 1000  # rows looked at in one transaction: some 10 ms
 _NEXT = "SELECT id, event_id, callback_id, state, recorded, finished FROM deliveries WHERE id > ? ORDER BY id LIMIT ?"
@@ -72,7 +72,7 @@ def _prune_chunk(database: Database, tx: sqlite3.Connection, before: float, prog
     ids = json.dumps([row.id for row in gone])
     tx.execute("DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(?))", (ids,))
     tx.execute("DELETE FROM failures WHERE delivery_id IN (SELECT value FROM json_each(?))", (ids,))
-    tally = Tally()
+    tally = StateCounters()
     events = set()
     names = database.names
     for row in gone:

@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from callsheet.domain.callback import GLOBAL, SETTLING, PluginKey
+from callsheet.domain.delivery import Delivery, Outcome, Run, State
 from callsheet.ledgers.sqlite import holds
-from callsheet.ledgers.sqlite.counts import Tally, reserve
-from callsheet.ledgers.sqlite.lanes import count_running, resume
-from callsheet.ledgers.sqlite.names import Names
-from callsheet.ledgers.sqlite.turns import Turns
-from callsheet.model import GLOBAL, SETTLING, Delivery, Outcome, PluginKey, Run, State
+from callsheet.ledgers.sqlite.global_order import GlobalOrder
+from callsheet.ledgers.sqlite.id_cache import Names
+from callsheet.ledgers.sqlite.lane_heads import count_running, resume
+from callsheet.ledgers.sqlite.state_counters import StateCounters, reserve
 
 # Some look-ups in an index per plugin with free slots, whatever waits. What an operator holds, nobody waits for.
 _DUE = f"""
@@ -73,7 +74,7 @@ def claim(
         plugins.pop(plugin_id, None)
     runs: list[tuple[float, Run]] = []
     later: list[float] = []
-    turns = Turns(tx)
+    turns = GlobalOrder(tx)
     for plugin_id, first, following in tx.execute(_DUE, {"plugins": json.dumps(list(plugins)), "now": now}).fetchall():
         if following is not None:
             later.append(following)
@@ -138,7 +139,7 @@ def _retry(tx: sqlite3.Connection, plugin_id: int, rows: Sequence[_Open]) -> Non
     again = [row for row in rows if row.due is not None]
     if again:
         tx.executemany("UPDATE deliveries SET state = 0, due = NULL WHERE id = ?", [(row.id,) for row in again])
-        tally = Tally()
+        tally = StateCounters()
         for row in again:
             tally.move(plugin_id, row.state, State.WAITING)
         tally.write(tx)
@@ -149,7 +150,7 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
         delivery_id: (state, callback_id)
         for delivery_id, state, callback_id in tx.execute(_BEFORE, (json.dumps([outcome.delivery_id for outcome in outcomes]),))
     }
-    tally = Tally()
+    tally = StateCounters()
     finished = []
     failed = []
     for outcome in outcomes:

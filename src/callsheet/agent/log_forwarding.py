@@ -1,0 +1,115 @@
+"""Log records of a worker, on their way to the daemon's logs."""
+
+import logging
+import threading
+from typing import Any, Callable, Dict, List, Type
+
+from callsheet.agent.failures import Secrets
+from callsheet.wire.frames import Message
+
+_plain = logging.Formatter()
+_PREFIX = "plugin."
+_SAID = "said_to_callsheet"
+
+at_work = threading.local()
+"""``at_work.plugin``: whose code this thread runs; records of loggers that are nobody's, such as a library's, are that plugin's.
+``at_work.mark``: the session uuid of what it writes, also in other processes.
+"""
+
+
+class RecordHandler(logging.Handler):
+    """Says each record as a message, once; the daemon decides on formats, files and mails."""
+
+    def __init__(self, say: Callable[[Message], None], secrets: Secrets) -> None:
+        super().__init__()
+        self._say = say
+        self._secrets = secrets
+        self.plugins: List[str] = []
+        """The names of the plugins that were loaded, in that order."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say the record; whatever goes wrong is printed, as with any handler."""
+        if getattr(record, _SAID, False):
+            return
+        setattr(record, _SAID, True)
+        try:
+            self._say(self._message(record))
+        except Exception:  # noqa: BLE001 - logging's rule: a log line must not fail its author
+            self.handleError(record)
+
+    def _message(self, record: logging.LogRecord) -> Dict[str, Any]:
+        text = record.getMessage()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _plain.formatException(record.exc_info)
+        for more in (record.exc_text, record.stack_info):
+            if more:
+                text = f"{text}\n{more}"
+        return {
+            "is": "record",
+            "plugin": getattr(at_work, "plugin", "") or self._owner(record.name),
+            "name": record.name,
+            "levelno": record.levelno,
+            "levelname": record.levelname,
+            "message": self._secrets.cut(text),
+            "created": record.created,
+            "pathname": record.pathname,
+            "funcName": record.funcName,
+            "lineno": record.lineno,
+        }
+
+    def _owner(self, name: str) -> str:
+        """Of a thread that a plugin started: by the logger's name, else the plugin that was loaded first."""
+        fits = [one for one in self.plugins if name == _PREFIX + one or name.startswith(f"{_PREFIX}{one}.")]
+        return max(fits, key=len) if fits else next(iter(self.plugins), "")
+
+
+class Unmutable(logging.Logger):
+    """Mixed into the loggers whose records the daemon gets at first hand, whatever plugins do to logging.
+
+    A plugin, or a library that it imports, may set logging up anew: take the root's handlers away, put others there, disable all
+    loggers that exist (``dictConfig`` does), end propagation, shut logging down. Such a logger's level counts, its filters do, and
+    the handlers that the plugin has added get its records as well.
+    """
+
+    records: RecordHandler
+
+    @property
+    def disabled(self) -> bool:
+        """Never."""
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        """Has no effect."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        """By the logger's level alone: ``logging.disable`` is for all of a process, which a plugin does not own."""
+        return level >= self.getEffectiveLevel()
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """The daemon's first, then those that logging finds."""
+        self.records.emit(record)
+        if self.hasHandlers():
+            super().callHandlers(record)
+
+
+def reach(records: RecordHandler) -> None:
+    """Have the records of this process's loggers said: of ``engine``, ``plugin.*`` for certain, of others through the root's
+    handlers, which are the plugin's to replace.
+    """
+    logging.getLogger().addHandler(records)
+    manager = logging.Logger.manager
+    get = manager.getLogger
+    turn = threading.Lock()
+
+    def get_reaching(name: str) -> logging.Logger:
+        logger = get(name)
+        if name == "engine" or name.startswith(_PREFIX):
+            with turn:
+                if not isinstance(logger, Unmutable):
+                    # Its own class comes second: a library may have set another one for all loggers.
+                    kind: Type[logging.Logger] = type("PluginLogger", (Unmutable, type(logger)), {"records": records})
+                    logger.__class__ = kind
+        return logger
+
+    manager.getLogger = get_reaching  # type: ignore[method-assign] # each way to a logger leads through it

@@ -1,0 +1,123 @@
+"""What every command that reads or operates begins with: find the configuration, open its ledger."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callsheet.errors import ConfigError, StateError
+from callsheet.ports import Ledger
+
+VARIABLE = "CALLSHEET_CONFIG"
+DEFAULTS = ("callsheet.toml", "shotgunEventDaemon.conf")
+LEDGER = "ledger.db"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """An open ledger, and whose it is. ``config``: CONFIG as the user has to type it again, empty where it was found by itself."""
+
+    ledger: Ledger
+    config: str
+
+
+def config_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument CONFIG: a path, or None where it was left out."""
+    return click.argument("config", required=False, metavar="[CONFIG]")(function)
+
+
+def find_config(given: str | None, environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Path:
+    """The configuration to use: the one given, else CALLSHEET_CONFIG, else a file with a usual name in ``folder`` (default: here).
+
+    Raises ConfigError where there is none.
+    """
+    here = folder or Path.cwd()
+    if given:
+        return _existing(Path(given), "")
+    if environ.get(VARIABLE):
+        return _existing(Path(environ[VARIABLE]), f" ({VARIABLE} names it)")
+    found = next((here / name for name in DEFAULTS if (here / name).is_file()), None)
+    if found is None:
+        raise ConfigError(
+            [f"No CONFIG given, {VARIABLE} is not set, and there is neither {' nor '.join(DEFAULTS)} in {here}. Name one: CONFIG."]
+        )
+    return found
+
+
+def _existing(path: Path, how: str) -> Path:
+    if not path.is_file():
+        raise ConfigError([f"There is no configuration {path}{how}. Give the path of a TOML file or of a shotgunEventDaemon.conf."])
+    return path
+
+
+@contextmanager
+def opened(given: str | None) -> Iterator[CommandContext]:
+    """Open the ledger of that CONFIG (None: the one found by ``find_config``); closed at the end of the block.
+
+    Raises ConfigError for a configuration that can't be used, StateError where no daemon has run with it yet.
+    """
+    path = find_config(given)
+    ledger = open_ledger(state_folder(path), path)
+    try:
+        yield CommandContext(ledger, shlex.quote(given) if given else "")
+    finally:
+        ledger.close()
+
+
+def state_folder(config: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The state folder that a configuration names. Nothing else in it need be right here and now.
+
+    An operator's shell has not the daemon's keys in its environment, and `status` is asked when a disk of plugins is away. Where
+    the folder itself can't be made out, ConfigError says all that is wrong.
+    """
+    from callsheet.config import load  # noqa: PLC0415 - `--help` and `new` do without all this
+    from callsheet.config.kinds import ParseContext  # noqa: PLC0415
+    from callsheet.config.legacy_conf import read_conf  # noqa: PLC0415
+    from callsheet.config.load import is_toml, read_text  # noqa: PLC0415
+    from callsheet.config.mistakes import BadValueError, Findings  # noqa: PLC0415
+    from callsheet.config.setting_table import of_table  # noqa: PLC0415
+    from callsheet.config.toml_file import read_toml  # noqa: PLC0415
+
+    text, findings = read_text(config), Findings(config)
+    document = read_toml(config, text, findings) if is_toml(config) else read_conf(config, text, environ, findings)
+    around = ParseContext(config.absolute().parent, environ, conf=document.conf)
+    try:
+        for key in ("state", "import_state"):
+            value = document.value("", key)
+            if value is not None:
+                named: Path = of_table("")[key].kind.parse(value, around)
+                return named if key == "state" else named.with_name(f"{named.name}.callsheet")
+    except BadValueError:
+        pass
+    return load(config, environ).state
+
+
+def open_ledger(state: Path, config: Path) -> Ledger:
+    """Open the ledger in that state folder; never makes one."""
+    file = state / LEDGER
+    if not file.exists():
+        raise StateError(
+            f"No daemon has run with {config} yet: there is no {file}. Begin with `callsheet check {config}`, then `callsheet run "
+            f"{config}`."
+        )
+    from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415 - `--help` and `new` do without it
+
+    return SqliteLedger(file, create=False)
+
+
+def who() -> str:
+    """The operator, as recorded with what they do: ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,51 @@
+"""What workers and sessions are made of, out of the settings: for the daemon, and for whoever starts some of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from callsheet.config import legacy_sections
+from callsheet.runtimes.resolver import ToolkitRuntimeResolver
+from callsheet.runtimes.worker_config import WorkerConfig
+from callsheet.settings import Settings, SiteSettings
+from callsheet.site.catalogue import ConfigurationCatalogue
+
+
+def worker_setups(settings: Settings) -> dict[str, WorkerConfig]:
+    """What workers are told, by site."""
+    return {site.name: _setup(settings, site) for site in settings.sites}
+
+
+def catalogue(setup: WorkerConfig) -> ConfigurationCatalogue:
+    """What a site knows of projects and their configurations."""
+    return ConfigurationCatalogue(setup.url, setup.script, setup.key.reveal(), proxy=setup.proxy, timeout=setup.timeout)
+
+
+def finder(settings: Settings, setups: Mapping[str, WorkerConfig], archive: Path, homes: str = "homes") -> ToolkitRuntimeResolver:
+    """Finds projects' Toolkit. ``archive``: the agent's. ``homes``: a folder of this process alone, in the state folder."""
+    state = settings.state / "toolkit"
+    return ToolkitRuntimeResolver(setups, settings.toolkit, archive, state, lambda site: catalogue(setups[site]), homes=homes)
+
+
+def _setup(settings: Settings, site: SiteSettings) -> WorkerConfig:
+    return WorkerConfig(
+        site=site.name,
+        url=site.url,
+        script=site.script,
+        key=site.key,
+        proxy=site.proxy,
+        use_session_uuid=site.use_session_uuid,
+        timeout=site.timeout,
+        level=settings.log.level,
+        argv0=str(Path(sys.argv[0]).resolve()),
+        helpers=tuple(dict.fromkeys(str(path.parent) for path in (settings.source, settings.source.resolve()))),
+        config=legacy_sections(settings, site.name),
+        python=settings.python,
+        hosted=frozenset(name for name, plugin in settings.plugins.items() if plugin.toolkit),
+        retry=settings.retry,
+        cascade=settings.cascade,
+        deadline=settings.timeout,
+        deadlines={name: plugin.timeout for name, plugin in settings.plugins.items() if plugin.timeout is not None},
+    )

@@ -1,0 +1,236 @@
+"""Which plugins stand in a site's folders, in which order, under which names.
+
+A folder's plugins are its entries that end in ``.py`` and don't start with ``.``, by plain string order of the file name; folders
+come in the order of the configuration. What can't be a plugin is left out with a reason, and a folder that can't be listed is said
+to be missing: a vanished mount must not look like deleted plugins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Stamp
+from callsheet.domain.plugin import PluginFile
+from callsheet.wire.texts import storable
+
+SUFFIX = ".py"
+
+SETTLE = 0.5
+"""Seconds for which a changed file must stay as it is before it is loaded: it may be half written."""
+
+COARSE = 2.0
+"""Seconds by which a file's time may be off on a network share: first the client's own, later what the server made of it, which
+may count whole seconds. Within that, only the text tells whether the file has changed.
+"""
+
+
+class LeftOut(NamedTuple):
+    """An entry that is named like a plugin and can't be one, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """One look at a site's folders. ``missing``: folders that could not be listed; what stood there is unknown, not gone."""
+
+    plugins: list[PluginFile] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+
+
+class _Found(NamedTuple):
+    path: str
+    stem: str
+    stamp: Stamp
+    folder: int
+
+
+@dataclass(slots=True)
+class _Seen:
+    stamp: Stamp | None
+    at: float
+    text: bytes = b""
+
+
+class Watch:
+    """Tells which files are other ones than those that were loaded: newer or older, moved there, or reached by another link.
+
+    A file that is touched counts as another one. What a network share makes of a file's time or inode does not, nor does one that
+    still changes.
+    """
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._loaded: dict[PluginKey, _Seen] = {}
+        self._changing: dict[PluginKey, _Seen] = {}
+        self.restless = False
+        """A file has changed, and is to be looked at again in SETTLE seconds; whoever takes note of it unsets this."""
+
+    def loaded(self, file: PluginFile) -> None:
+        """The file is loaded, as it is now."""
+        self._changing.pop(file.key, None)
+        self._loaded[file.key] = _Seen(file.stamp, self._steady(), _text_of(file))
+
+    def gone(self, key: PluginKey) -> bool:
+        """The file was not found; whether that has lasted, so that it is not just being replaced."""
+        if not self._has_settled(key, None):
+            return False
+        self._loaded.pop(key, None)
+        return True
+
+    def is_another(self, file: PluginFile) -> bool:
+        """Whether it is to be loaded: it was not yet, or has changed since, and does not change any more."""
+        loaded = self._loaded.get(file.key)
+        if loaded is None or self._differs(file, loaded):
+            return self._has_settled(file.key, file.stamp)
+        loaded.stamp = file.stamp
+        self._changing.pop(file.key, None)
+        return False
+
+    def _has_settled(self, key: PluginKey, stamp: Stamp | None) -> bool:
+        seen = self._changing.get(key)
+        if seen is None or _written(seen.stamp) != _written(stamp):
+            seen = self._changing[key] = _Seen(stamp, self._steady())
+        if self._steady() - seen.at < SETTLE:
+            self.restless = True
+            return False
+        del self._changing[key]
+        return True
+
+    def _differs(self, file: PluginFile, loaded: _Seen) -> bool:
+        before, now = loaded.stamp, file.stamp
+        if now == before and self._steady() - loaded.at > 2 * COARSE:
+            return False
+        if before is None or now is None or now.real != before.real or abs(now.mtime - before.mtime) >= COARSE * 1e9:
+            return now != before
+        # The rights may have changed, or the text, with its old time put back; or twice within what a share counts as one moment.
+        return _text_of(file) != loaded.text
+
+
+def _written(stamp: Stamp | None) -> tuple[int, int, str] | None:
+    """What of a stamp changes while a file is being written."""
+    return stamp and (stamp.mtime, stamp.size, stamp.real)
+
+
+def _text_of(file: PluginFile) -> bytes:
+    try:
+        return hashlib.sha256(Path(file.path).read_bytes()).digest()
+    except OSError:
+        return b""
+
+
+def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
+    """The plugin files of one folder, in loading order, and what is left out. Raises OSError when it can't be listed."""
+    found, left_out = _look(folder, 0)
+    return [Path(one.path) for one in found], left_out
+
+
+def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None = None) -> Discovery:
+    """Look into all folders of ``site``.
+
+    ``known``: path → plugin name as given before (the ledger's, which keeps paths as ``texts.storable`` has them, or the last
+    look's). A file keeps its name for as long as it is there, so that a plugin's place in the event log doesn't go to another one
+    when a file appears in, or a mount vanishes from, an earlier folder.
+    """
+    result = Discovery()
+    folders = list(dict.fromkeys(folders))
+    found: list[_Found] = []
+    for number, folder in enumerate(folders):
+        try:
+            files, left_out = _look(folder, number)
+        except OSError:
+            result.missing.append(folder)
+            continue
+        found += files
+        result.left_out.extend(left_out)
+    names = plugin_names(found, _tags(folders), _kept(found, result.missing, known or {}))
+    result.plugins.extend(
+        PluginFile(PluginKey(site, name), one.path, ordinal, one.stamp.mtime / 1e9, stamp=one.stamp)
+        for ordinal, (one, name) in enumerate(zip(found, names, strict=True))
+    )
+    return result
+
+
+def plugin_names(found: Sequence[_Found], tags: Sequence[str], kept: Mapping[str, str]) -> list[str]:
+    """The names of ``found``, one by one: the file's without ``.py``; where an earlier one has that name, ``name@folder``.
+
+    A name is storable, whatever bytes the file's is made of. ``tags`` are the folders' short names; ``kept`` is (storable) path →
+    name for files that have one already.
+    """
+    taken = set(kept.values())
+    names = []
+    for one in found:
+        name = kept.get(storable(one.path))
+        if name is None:
+            name = storable(one.stem)
+            if name in taken:
+                name = storable(f"{one.stem}@{tags[one.folder]}")
+            while name in taken:  # two files in one folder whose names differ only in how their odd letters are written
+                name += "+"
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
+    found, left_out = [], []
+    real = folder.resolve()
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            if not entry.name.endswith(SUFFIX) or entry.name.startswith("."):
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                left_out.append(LeftOut(Path(entry.path), _unreadable(entry, error)))
+                continue
+            if stat.S_ISREG(status.st_mode):
+                lies = Path(entry.path).resolve() if entry.is_symlink() else real / entry.name
+                stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, str(lies))
+                found.append(_Found(entry.path, entry.name[: -len(SUFFIX)], stamp, number))
+            else:
+                left_out.append(LeftOut(Path(entry.path), _other(status.st_mode)))
+    return found, left_out
+
+
+def _unreadable(entry: os.DirEntry[str], error: OSError) -> str:
+    if entry.is_symlink():
+        return "a link whose target is missing; mend the link or remove it"
+    return f"can't be read ({error.strerror}); mend its permissions"
+
+
+def _other(mode: int) -> str:
+    kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+    return f"{kind}, though its name ends in {SUFFIX}; rename it"
+
+
+def _tags(folders: Sequence[Path]) -> list[str]:
+    """For each folder the shortest end of its path that no other has; joined by dots, since log files carry it in their names."""
+    parts = [[part for part in folder.parts if part != folder.anchor] for folder in folders]
+    tags = []
+    for own in parts:
+        for length in range(1, len(own) + 1):
+            same = [other for other in parts if other[-length:] == own[-length:]]
+            if len(same) == 1:
+                break
+        else:
+            length = len(own)
+        tags.append(".".join(own[-length:]))
+    return tags
+
+
+def _kept(found: Sequence[_Found], missing: Sequence[Path], known: Mapping[str, str]) -> dict[str, str]:
+    present = {storable(one.path) for one in found}
+    away = {storable(str(folder)) for folder in missing}
+    paths = ((storable(path), name) for path, name in known.items())
+    return {path: name for path, name in paths if path in present or str(Path(path).parent) in away}

@@ -1,0 +1,131 @@
+"""What `status` shows: the daemon, its sites, plugins, workers and failures, as values.
+
+Times are seconds since the epoch (float).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryRow, State
+from callsheet.domain.operation import OperationRow
+from callsheet.domain.plugin import PluginRecord
+from callsheet.domain.reading import Replay, SiteState
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What an operation changed: the ``ids`` of deliveries in ascending order, and the ``first`` of them as they were then."""
+
+    ids: tuple[int, ...] = ()
+    first: tuple[DeliveryRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHealth:
+    """What `status` shows of a site. ``error`` is None while it answers."""
+
+    site: str
+    url: str
+    newest: int | None
+    answered_at: float | None
+    error: str | None = None
+    error_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Written by a running daemon about once a second; old means that it hangs or died. ``stopped_at``: it ended in order, then."""
+
+    pid: int
+    started_at: float
+    at: float
+    version: str
+    config: str
+    stopped_at: float | None = None
+
+
+BACKING_OFF = "backing off"
+"""The state of a WorkerRow that was lost again and again and is started anew only at ``retry_at``."""
+
+
+STUCK = "stuck"
+"""The state of a WorkerRow that was killed, does not end, and was given up: it sleeps in the kernel."""
+
+
+FAILED = "failed"
+"""The state of a WorkerRow of a project whose Toolkit could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What is known of a project's Toolkit: the project's name, the ``kind`` of configuration and what that is called, the core's
+    version, the Python. Empty where that was not found out yet. ``cure``: what to do about the row's problem.
+    """
+
+    project: str = ""
+    kind: str = ""
+    configuration: str = ""
+    version: str = ""
+    python: str = ""
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker as operators see it. ``state``: ``starting``, ``idle``, ``busy``, ``stopping``, ``backing off``, ``stuck``;
+    ``since`` then.
+
+    ``plugins``: the names of those in it, of that site. ``project``: whose Toolkit it has; such a session can also be ``waiting``
+    for its place, or ``failed``, both without a process; ``toolkit`` says more of it. ``memory``: bytes resident. ``calls``:
+    deliveries that came to an end in it. ``restarts``: how often it was started again after it was lost. ``problem``: why it was
+    lost last; ``retry_at``: when it is started again. ``call``: what it has been calling for longer than a moment, since
+    ``called_at``.
+    """
+
+    site: str
+    plugins: tuple[str, ...]
+    project: int | None = None
+    pid: int | None = None
+    state: str = "starting"
+    since: float = 0.0
+    memory: int | None = None
+    calls: int = 0
+    restarts: int = 0
+    problem: str = ""
+    retry_at: float | None = None
+    call: str = ""
+    called_at: float | None = None
+    toolkit: SessionFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSummary:
+    """A plugin of which deliveries are dead or held: how many, and why the last one failed."""
+
+    key: PluginKey
+    dead: int
+    held: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state.
+
+    ``workers`` is what the daemon last said of its workers: of a daemon that does not run any more, it says nothing of now.
+    ``replays``: those that go on, and some that ended. ``operations``: as many of the last ones as were asked for, newest first.
+    """
+
+    heartbeat: Heartbeat | None
+    health: tuple[SiteHealth, ...]
+    sites: tuple[SiteState, ...]
+    plugins: tuple[PluginRecord, ...]
+    states: Mapping[State, int]
+    oldest_waiting: float | None
+    workers: tuple[WorkerRow, ...] = ()
+    replays: tuple[Replay, ...] = ()
+    operations: tuple[OperationRow, ...] = ()
+    failing: tuple[FailureSummary, ...] = ()

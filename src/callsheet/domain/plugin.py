@@ -1,0 +1,81 @@
+"""A plugin: its file, what its worker said of it, and what the ledger knows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callsheet.domain.callback import Callback, PluginKey
+from callsheet.domain.delivery import Stamp
+
+
+class PluginState(StrEnum):
+    """LOADING: its worker starts. READY: described, gets events. BROKEN: can't be described, keeps its place. GONE: no file."""
+
+    LOADING = "loading"
+    READY = "ready"
+    BROKEN = "broken"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFile:
+    """A plugin as found on disk. ``generation`` grows by one with each (re)load in this daemon's life."""
+
+    key: PluginKey
+    path: str
+    ordinal: int
+    mtime: float
+    generation: int = 0
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a worker says of its plugin once it has registered it, or why it can't (``problem``, with ``where`` it went wrong)."""
+
+    plugin: PluginKey
+    generation: int
+    callbacks: tuple[Callback, ...] = ()
+    problem: str | None = None
+    where: str = ""
+    level: str = "ERROR"
+    logger: str = ""
+    pid: int = 0
+    python: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A plugin, or one ``lane`` of it, that stands still on purpose until an operator releases it."""
+
+    lane: str | None
+    since: float
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described.
+
+    ``held`` counts deliveries at which a lane stands still since they failed; ``holds`` are operators'.
+    """
+
+    key: PluginKey
+    path: str
+    ordinal: int
+    state: PluginState
+    mtime: float
+    position: int | None
+    waiting: int
+    held: int
+    problem: str = ""
+    callbacks: tuple[Callback, ...] = ()
+    updated_at: float = 0.0
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def hold(self) -> Hold | None:
+        """That of the whole plugin, where there is one."""
+        return next((one for one in self.holds if one.lane is None), None)

@@ -1,0 +1,79 @@
+"""Where the reading of a site stands: cursor, positions, gaps and replays; and what one page changes of it, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import NewDelivery
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Ids from ``first`` to ``last`` (both included) not seen yet, waited for until the site's clock says ``until``.
+
+    The site's clock counts only time in which the site answered. ``plugin``: a gap of that plugin alone (imported from an id file);
+    None: of every plugin that has passed it.
+    """
+
+    first: int
+    last: int
+    until: float
+    plugin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Events that are delivered again to one plugin (``callback``: to that one alone), read from the site by their ids.
+
+    ``ranges``: ids, both ends included, ascending and apart. ``position``: the last id read for it. ``events`` and ``deliveries``
+    count what came of it so far; ``ended_at``: then all was read.
+    """
+
+    id: int
+    plugin: PluginKey
+    callback: str | None
+    ranges: tuple[tuple[int, int], ...]
+    position: int = 0
+    events: int = 0
+    deliveries: int = 0
+    who: str = ""
+    why: str = ""
+    since: float = 0.0
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """Where the reading of a site stands. ``cursor`` None: never read.
+
+    ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
+    ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended. ``holds``: plugin name → the
+    lanes of it that an operator holds; None among them: all.
+    """
+
+    site: str
+    cursor: int | None = None
+    clock: float = 0.0
+    gaps: tuple[Gap, ...] = ()
+    positions: Mapping[str, int | None] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    replays: tuple[Replay, ...] = ()
+    holds: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are.
+
+    ``replay``: the deliveries are made again for it, and this is how it stands after the page.
+    """
+
+    site: str
+    deliveries: tuple[NewDelivery, ...] = ()
+    cursor: int | None = None
+    clock: float | None = None
+    gaps: tuple[Gap, ...] | None = None
+    positions: Mapping[str, int | None] = field(default_factory=dict)
+    replay: Replay | None = None

@@ -1,0 +1,122 @@
+"""What the ledger knows of plugins: where they lie, how they are, what they registered, how far they are."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import State
+from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.ledgers import manifest_codec
+from callsheet.ledgers.sqlite import holds
+from callsheet.ledgers.sqlite.id_cache import Names
+from callsheet.ledgers.sqlite.lane_heads import resume
+from callsheet.ledgers.sqlite.state_counters import StateCounters
+
+_RECORDS = """
+    SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
+           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.id
+    FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
+    WHERE :site IS NULL OR s.name = :site
+    ORDER BY s.name, p.ordinal, p.path, p.name
+"""
+# Open deliveries of a plugin whose callback its manifest no longer has.
+_ORPHANS = """
+    SELECT c.name, d.id, d.state
+    FROM lanes AS l CROSS JOIN deliveries AS d ON d.lane_id = l.id AND d.state < 4 CROSS JOIN callbacks AS c ON c.id = d.callback_id
+    WHERE l.plugin_id = ? AND c.name NOT IN (SELECT value FROM json_each(?))
+"""
+_HELD = """
+    SELECT d.id FROM deliveries AS d INDEXED BY deliveries_troubled JOIN lanes AS l ON l.id = d.lane_id
+    WHERE d.state IN (2, 3, 5) AND d.state = 3 AND l.plugin_id = ?
+"""
+
+
+def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
+    """The plugins of a site (None: of all), in the order in which they lie."""
+    found = []
+    held_on_purpose = holds.by_plugin(tx)
+    for site_name, name, path, ordinal, state, mtime, position, waiting, held, problem, callbacks, updated, plugin_id in tx.execute(
+        _RECORDS, {"site": site}
+    ):
+        key = PluginKey(site_name, name)
+        facts = (mtime, position, waiting, held, problem, manifest_codec.decode(key, callbacks), updated)
+        found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=held_on_purpose.get(plugin_id, ())))
+    return found
+
+
+def enrol(
+    tx: sqlite3.Connection, names: Names, plugins: Sequence[PluginFile], *, state: PluginState, now: float, problem: str
+) -> None:
+    """Note the files and their common state."""
+    for plugin in plugins:
+        _note(tx, names.plugin(tx, plugin.key), plugin, state=state, now=now, problem=problem)
+
+
+def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest: Manifest, now: float) -> dict[str, int]:
+    """Keep a manifest. READY: release what is held, skip what has lost its callback, and return how many, by callback name."""
+    plugin_id = names.plugin(tx, plugin.key)
+    if manifest.problem is not None:
+        _note(tx, plugin_id, plugin, state=PluginState.BROKEN, now=now, problem=manifest.problem)
+        return {}
+    _note(tx, plugin_id, plugin, state=PluginState.READY, now=now, problem="")
+    tx.execute("UPDATE manifests SET callbacks = ? WHERE plugin_id = ?", (manifest_codec.encode(manifest.callbacks), plugin_id))
+    for callback in manifest.callbacks:
+        names.callback(tx, callback.key)
+    tally = StateCounters()
+    skipped = _skip_orphans(tx, plugin_id, [callback.key.name for callback in manifest.callbacks], now, tally)
+    held = [delivery_id for (delivery_id,) in tx.execute(_HELD, (plugin_id,))]
+    reopen(tx, held, now)
+    tally.move(plugin_id, State.HELD, State.WAITING, len(held))
+    tally.write(tx)
+    if skipped or held:
+        sql = "SELECT id FROM lanes WHERE plugin_id = ? AND state IN ('ready', 'held')"
+        resume(tx, [lane_id for (lane_id,) in tx.execute(sql, (plugin_id,))], now)
+    return skipped
+
+
+def reopen(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> None:
+    """Let these wait again as if never tried; their failures stay on record. Counts and lanes are the caller's.
+
+    Being due tells them from those that a run has in hand, should their lane be handed out at this moment.
+    """
+    tx.execute(
+        "UPDATE deliveries SET state = 0, attempts = 0, crashes = 0, outages = 0, started = NULL, finished = NULL, due = ?"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        (now, json.dumps(delivery_ids)),
+    )
+
+
+def close(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> None:
+    """Mark these as skipped. Counts and lanes are the caller's."""
+    tx.execute(
+        "UPDATE deliveries SET state = 6, finished = ?, due = NULL WHERE id IN (SELECT value FROM json_each(?))",
+        (now, json.dumps(delivery_ids)),
+    )
+
+
+def _note(tx: sqlite3.Connection, plugin_id: int, plugin: PluginFile, *, state: PluginState, now: float, problem: str) -> None:
+    tx.execute(
+        "UPDATE plugins SET path = ?, ordinal = ?, mtime = ?, state = ?, updated = ? WHERE id = ?",
+        (plugin.path, plugin.ordinal, plugin.mtime, state.value, now, plugin_id),
+    )
+    tx.execute(
+        "INSERT INTO manifests (plugin_id, problem) VALUES (?, ?) ON CONFLICT (plugin_id) DO UPDATE SET problem = excluded.problem",
+        (plugin_id, problem),
+    )
+
+
+def _skip_orphans(tx: sqlite3.Connection, plugin_id: int, kept: list[str], now: float, tally: StateCounters) -> dict[str, int]:
+    """Also those that are handed out: one that still ends well in the old worker becomes ``done`` nevertheless (see ``runs``)."""
+    wanted = (plugin_id, json.dumps(kept))
+    sql = "SELECT EXISTS (SELECT 1 FROM callbacks WHERE plugin_id = ? AND name NOT IN (SELECT value FROM json_each(?)))"
+    if tx.execute(sql, wanted).fetchone() == (0,):  # the usual reload need not walk through what waits
+        return {}
+    orphans = tx.execute(_ORPHANS, wanted).fetchall()
+    close(tx, [delivery_id for _, delivery_id, _ in orphans], now)
+    for _, _, state in orphans:
+        tally.move(plugin_id, state, State.SKIPPED)
+    return dict(Counter(name for name, _, _ in orphans))

@@ -1,0 +1,205 @@
+"""Where log lines go: files that rotate at midnight, and stderr.
+
+Records find their file by the plugin they came from, not by the logger's name: a plugin may be called ``a.b``, and then
+``plugin.a.b`` is no child of plugin ``a``. So nothing is registered with ``logging``'s global tree, save one handler on the root
+logger for what libraries inside the daemon say; ``close`` takes it away again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from logging.handlers import TimedRotatingFileHandler
+from pathlib import Path
+from typing import TextIO
+
+from callsheet.errors import ConfigError
+from callsheet.logs.background import BackgroundLog
+from callsheet.settings import LogSettings
+
+LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
+DAYS_KEPT = 10
+GRACE = 2.0
+"""Seconds that what waits to be written gets at the end."""
+QUIET = 60.0
+"""Seconds between two complaints of one handler that it can't write."""
+
+_COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and rotation adds a date
+
+
+def setup(settings: LogSettings, *, foreground: bool, stderr: TextIO | None = None) -> LogFiles:
+    """Open what ``settings`` name, creating the folder. Raises ConfigError when the log file can't be written."""
+    return LogFiles(settings, foreground=foreground, stderr=stderr or sys.stderr)
+
+
+class LogFiles:
+    """The open log files. ``write`` may be called from any thread, and never waits for a file or a terminal that hangs."""
+
+    def __init__(self, settings: LogSettings, *, foreground: bool, stderr: TextIO) -> None:
+        self._settings = settings
+        self._folder = settings.path or Path()
+        self._open: dict[Path, logging.Handler] = {}
+        self._by_plugin: dict[str, tuple[logging.Handler, ...]] = {}
+        self._everywhere = (_stderr_handler(stderr),) if foreground or settings.file is None else ()
+        self._engine = self._everywhere
+        if settings.file is not None:
+            try:
+                self._engine = (self._file(settings.file), *self._everywhere)
+            except OSError as error:
+                raise ConfigError([_cannot_write(self._folder / settings.file, error)]) from error
+        self._queue = BackgroundLog("the log", self._deliver)
+        self._strays = _Strays(self.write)
+        logging.getLogger().addHandler(self._strays)
+
+    def write(self, record: logging.LogRecord, plugin: str | None = None) -> None:
+        """Write ``record`` where lines of ``plugin`` (None: of the engine) go. The caller has decided on the level."""
+        record.plugin = plugin
+        self._queue.emit(record)
+
+    def open_for(self, plugin: str) -> None:
+        """Open the plugin's own file, where it has one. If that can't be written, its lines go to the engine's, which says so."""
+        self._queue.emit(logging.makeLogRecord({"plugin": plugin, "opens": True}))
+
+    def flush(self, grace: float) -> bool:
+        """Wait until all is written, for up to ``grace`` seconds; whether it is."""
+        return self._queue.wait(grace)
+
+    def _deliver(self, record: logging.LogRecord) -> None:
+        plugin: str | None = record.__dict__["plugin"]
+        handlers = self._engine if plugin is None else self._by_plugin.get(plugin) or self._open_for(plugin)
+        if "opens" not in record.__dict__:
+            for handler in handlers:
+                handler.handle(record)
+
+    def _open_for(self, plugin: str) -> tuple[logging.Handler, ...]:
+        handlers = self._engine
+        if self._settings.mode == 1 and self._settings.file is not None:
+            name = plugin_file_name(plugin)
+            try:
+                handlers = (self._file(name), *self._everywhere)
+            except OSError as error:
+                self._by_plugin[plugin] = handlers
+                text = f"{_cannot_write(self._folder / name, error)} Until then the plugin's lines go to this log."
+                for handler in self._engine:
+                    handler.handle(logging.LogRecord("engine", logging.ERROR, __file__, 0, text, None, None, "open_for"))
+        self._by_plugin[plugin] = handlers
+        return handlers
+
+    def close(self, grace: float = GRACE) -> bool:
+        """Write what waits, for up to ``grace`` seconds; close all files; give the root logger back as it was.
+
+        False if a file or a terminal hangs: closing it would hang as well, so it stays open.
+        """
+        logging.getLogger().removeHandler(self._strays)
+        self._strays.close()
+        if not self._queue.end(grace):
+            return False
+        for handler in (*self._open.values(), *self._everywhere):
+            handler.close()
+        return True
+
+    def _file(self, name: str) -> logging.Handler:
+        """The one handler of that file: two that rotate the same file would destroy it."""
+        path = self._folder / name
+        if path not in self._open:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._open[path] = rotating_file(path)
+        return self._open[path]
+
+
+def plugin_file_name(plugin: str) -> str:
+    """``plugin.<name>``, with what a file name can't hold replaced."""
+    name = "plugin." + re.sub(r"[/\\\x00-\x1f]", "_", plugin)
+    encoded = name.encode("utf-8", "surrogateescape")
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:12]
+    return encoded[: _LONGEST_NAME - 13].decode("utf-8", "ignore") + "-" + digest
+
+
+def rotating_file(path: Path) -> logging.Handler:
+    """A handler for ``path`` that rotates at midnight and keeps ten days. Raises OSError when it can't be opened."""
+    handler = _DailyFile(path, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
+    handler.target = str(path)
+    handler.setFormatter(logging.Formatter(LINE))
+    return handler
+
+
+class _SaysItOnce(logging.Handler):
+    """Says on stderr that it can't write, once a minute: a full disk must not turn every line into a traceback."""
+
+    target = ""
+    _quiet_until = 0.0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's signature
+        self.complain(f"can't write {self.target}: {sys.exc_info()[1]}. Its lines are lost until this is mended")
+
+    def complain(self, what: str) -> None:
+        """Say it on stderr, unless something was said within the last minute."""
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + QUIET
+        with contextlib.suppress(OSError, ValueError):  # stderr itself is gone: nobody is left to tell
+            sys.stderr.write(f"callsheet: {what}.\n")
+
+
+class _DailyFile(_SaysItOnce, TimedRotatingFileHandler):
+    """Goes on with the old file when rotating fails; the standard handler would lose every line from then on."""
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's name
+        try:
+            super().doRollover()
+        except OSError as error:
+            self.complain(f"can't rotate {self.target}: {error}. It grows on, and rotating is tried again tomorrow")
+            self.rolloverAt = self.computeRollover(int(time.time()))
+
+
+class _Stderr(_SaysItOnce, logging.StreamHandler[TextIO]):
+    target = "the log on stderr"
+
+
+class _Strays(logging.Handler):
+    """Brings what libraries log inside the daemon (warnings of shotgun_api3) to the engine's lines.
+
+    Plugins' records are left out: those of workers never pass here, and an inline executor sends its own as signals.
+    """
+
+    def __init__(self, write: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith("plugin."):
+            self._write(record)
+
+
+class _ColourFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        colour = _COLOURS.get(record.levelno)
+        if colour is None or not text.startswith(record.levelname):
+            return text
+        return f"\x1b[{colour}m{record.levelname}\x1b[0m{text[len(record.levelname) :]}"
+
+
+def _stderr_handler(stream: TextIO) -> logging.Handler:
+    handler = _Stderr(stream)
+    colours = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    handler.setFormatter((_ColourFormatter if colours else logging.Formatter)(STDERR_LINE))
+    return handler
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return (
+        f"log file {path}: can't be written ({error.strerror or error}). Let the user that runs Callsheet write in "
+        f"{path.parent}, or name another place (logPath and logFile in a .conf, [log] in TOML)."
+    )

@@ -1,0 +1,146 @@
+"""What is not well, judged from an overview: each trouble with what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.overview import BACKING_OFF, FAILED, STUCK, FailureSummary, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.plugin import PluginRecord, PluginState
+from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
+
+STALE_AFTER = 15.0
+"""Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
+
+LONG_CALL = 600.0
+"""Seconds after which a call counts as one that may never end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is not well, and its cure; each a sentence."""
+
+    what: str
+    cure: str
+
+
+def troubles(shown: Overview, config: str, now: float, *, running: bool = True) -> list[Trouble]:
+    """All that is not well, the worst first.
+
+    ``config``: the CONFIG of the commands that the cures name, as it is to be typed. ``running``: whether a daemon ought to run.
+    """
+    daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
+    # What a daemon that is away last heard of its sites and workers says nothing of now.
+    health, workers = ((), ()) if daemon else (shown.health, shown.workers)
+    broken = {(one.key.site, one.key.name) for one in shown.plugins if one.state is PluginState.BROKEN}
+    last = {one.key: gist(one.last) for one in shown.failing}
+    return [
+        *daemon,
+        *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
+        *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
+        *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
+    ]
+
+
+def command(words: str, config: str, rest: str = "") -> str:
+    """A command line to be typed: ``callsheet status studio.toml``."""
+    return " ".join(part for part in ("callsheet", words, config, rest) if part)
+
+
+def _of_daemon(heartbeat: Heartbeat | None, config: str, now: float) -> Iterator[Trouble]:
+    start = f"Start it with `{command('run', config)}`, or through whatever keeps it running (systemd, a container)."
+    if heartbeat is None:
+        yield Trouble("The daemon has never run on this state folder.", start)
+    elif heartbeat.stopped_at is not None:
+        yield Trouble(f"The daemon is not running: it was stopped {ago(heartbeat.stopped_at, now)}.", start)
+    elif now - heartbeat.at > STALE_AFTER:
+        last = f"its last sign of life was {ago(heartbeat.at, now)}, as process {heartbeat.pid}"
+        yield Trouble(f"The daemon is not running, or hangs: {last}.", start)
+
+
+def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
+    if health.error is None:
+        return
+    lasting = "" if health.error_since is None else f" for {duration(now - health.error_since)}"
+    yield Trouble(
+        f"Site {health.site} ({health.url}) has not answered{lasting}: {first_line(health.error).removeprefix(f'{health.url}: ')}",
+        f"Nothing is lost: the daemon tries on, and will catch up. `{command('check', config)}` tells what is wrong.",
+    )
+
+
+def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:
+    if worker.state == STUCK:
+        yield Trouble(
+            f"Process {worker.pid}, a worker of {', '.join(worker.plugins) or f'project {worker.project}'}, was killed and does "
+            f"not end ({ago(worker.since, now)}); another one has taken its place.",
+            "It most likely waits in the kernel for a share that does not answer; the system's log may tell. It ends once that "
+            "answers, or is unmounted with `umount -f`.",
+        )
+    if worker.state == FAILED and worker.toolkit is not None:
+        yield Trouble(first_line(worker.problem), first_line(worker.toolkit.cure))
+    if worker.called_at is not None and now - worker.called_at >= LONG_CALL:
+        yield _of_long_call(worker, worker.called_at, config, now)
+    if worker.state != BACKING_OFF or all((worker.site, name) in broken for name in worker.plugins):
+        return  # what is said of a broken plugin says this, too
+    names = ", ".join(worker.plugins)
+    left = 0.0 if worker.retry_at is None else worker.retry_at - now
+    again = f"is started again in {duration(left)}" if left > 0 else "is started again"
+    show = command("deliveries", config, f"--plugin {worker.plugins[0]} --failures" if len(worker.plugins) == 1 else "--failures")
+    yield Trouble(
+        f"The worker of {names} was lost again and again ({count(worker.restarts, 'time')}), and {again}: "
+        f"{first_line(worker.problem) or 'see the log'}",
+        f"Nothing is lost meanwhile. `{show}` says what it was at; mend the plugin, and it is started at once.",
+    )
+
+
+def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> Trouble:
+    names = ", ".join(worker.plugins)
+    return Trouble(
+        f"The worker of {names} has been in {worker.call} for {duration(now - since)}; what comes behind it in its lane waits.",
+        f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is mended. A "
+        "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
+        f"`{command('deliveries', config, '--failures')}` shows it.",
+    )
+
+
+def _name(plugin: PluginRecord, shown: Overview) -> str:
+    return _plugin(plugin.key, shown)
+
+
+def _plugin(key: PluginKey, shown: Overview) -> str:
+    """How the plugin is named on a command line: with its site where there are several."""
+    return str(key) if len(shown.sites) > 1 else key.name
+
+
+def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
+    if plugin.state is PluginState.BROKEN and not registers_nothing(plugin):
+        yield Trouble(
+            f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
+            f"Mend {plugin.path}; it is loaded again when the file changes, and gets every event that it missed.",
+        )
+    elif plugin.state is PluginState.GONE and plugin.waiting:
+        yield Trouble(
+            f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
+            f"Put the file back, or give them up with `{command('skip', config, f'--plugin {name}')}`.",
+        )
+    if plugin.held:
+        show = command("deliveries", config, f"--plugin {name} --state held")
+        release = command("release", config, name)
+        yield Trouble(
+            f"Plugin {name} has {count(plugin.held, 'lane')} held, and {count(plugin.waiting, 'delivery')} still to come"
+            + (f": {why}" if why else "."),
+            f"`{show}` says why. Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`.",
+        )
+
+
+def _of_dead(failing: FailureSummary, name: str, config: str) -> Iterator[Trouble]:
+    if failing.dead:
+        these = f"--plugin {name} --state dead"
+        why = "" if failing.held else f", the last with: {gist(failing.last)}" if failing.last else ""
+        yield Trouble(
+            f"{count(failing.dead, 'delivery')} of plugin {name} failed for good{why}" + ("" if why else "."),
+            f"`{command('deliveries', config, these)}` says why. Once the cause is mended, "
+            f"`{command('retry', config, these)}` tries them again; `{command('skip', config, these)}` puts them away.",
+        )

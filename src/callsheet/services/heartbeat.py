@@ -1,0 +1,81 @@
+"""Heartbeat, the pid file, and forgetting old history: a thread for each, so that a long prune never stops the beat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from callsheet import telemetry
+from callsheet.domain.operation import SessionCommand
+from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
+from callsheet.ports import Ledger
+from callsheet.services.service import Service
+
+BEAT_EVERY = 1.0
+PRUNE_EVERY = 600.0
+
+
+class HeartbeatService(Service):
+    """Says that the daemon lives, takes what operators ask of it, and stops the daemon when its pid file is removed."""
+
+    name = "heartbeat"
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        heartbeat: Heartbeat,
+        health: Callable[[], Iterable[SiteHealth]],
+        *,
+        pid_file: Path | None,
+        stop: Callable[[str], None],
+        workers: Callable[[], Sequence[WorkerRow]] = tuple,
+        asked: Callable[[SessionCommand], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``stop`` is called with the reason; ``workers`` names all workers as they are now; ``asked`` is called with each thing
+        that an operator asks of the running daemon.
+        """
+        super().__init__()
+        self._ledger = ledger
+        self._heartbeat = heartbeat
+        self._health = health
+        self._pid_file = pid_file
+        self._stop = stop
+        self._workers = workers
+        self._asked = asked
+        self._now = clock
+
+    def step(self) -> float:
+        """One beat."""
+        if self._pid_file is not None and not self._pid_file.exists():
+            self._stop(f"the pid file {self._pid_file} was removed")  # and beats on until that is done
+        for one in self._ledger.beat(replace(self._heartbeat, at=self._now()), list(self._health()), self._workers()):
+            self._asked(one)
+        return BEAT_EVERY
+
+    def finish(self) -> None:
+        """The last beat: the daemon has ended in order."""
+        now = self._now()
+        self._ledger.beat(replace(self._heartbeat, at=now, stopped_at=now), list(self._health()))
+
+
+class MaintenanceService(Service):
+    """Prunes what is older than the history."""
+
+    name = "maintenance"
+
+    def __init__(self, ledger: Ledger, *, history: float, clock: Callable[[], float] = time.time) -> None:
+        """``history``: seconds for which finished deliveries are kept."""
+        super().__init__()
+        self._ledger = ledger
+        self._history = history
+        self._now = clock
+
+    def step(self) -> float:
+        """Forget what has become too old since the last time."""
+        deliveries, events = self._ledger.prune(self._now() - self._history)
+        if deliveries or events:
+            telemetry.emit("upkeep.pruned", deliveries=deliveries, events=events)
+        return PRUNE_EVERY

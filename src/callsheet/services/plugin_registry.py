@@ -1,0 +1,234 @@
+"""Which plugins there are, and what they said of themselves. Watches the plugin folders; owns the manifests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from callsheet import telemetry
+from callsheet.discovery import SETTLE, Discovery, Watch, discover
+from callsheet.domain.callback import GLOBAL, Callback, CallbackKey, PluginKey
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.ports import Executor, Ledger
+from callsheet.services.service import Service
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the plugin folders."""
+
+START_PATIENCE = 2.0
+"""At the daemon's start the reading waits for plugins to register, as long as one does within this many seconds of the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The plugins of a site that can be routed to, in order. A new ``version`` with every change."""
+
+    version: int = 0
+    callbacks: Mapping[str, tuple[Callback, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Known:
+    file: PluginFile
+    state: PluginState
+    callbacks: tuple[Callback, ...] = ()
+
+
+class PluginRegistry(Service):
+    """Loads plugins that are new, reloads those whose file is another one than was loaded, and keeps their manifests."""
+
+    name = "roster"
+
+    def __init__(
+        self,
+        folders: Mapping[str, Sequence[Path]],
+        executor: Executor,
+        ledger: Ledger,
+        *,
+        in_turn: Container[str] = (),
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``in_turn``: the sites whose legacy plugins run one after another, event by event."""
+        super().__init__()
+        self._in_turn = in_turn
+        self._folders = folders
+        self._executor = executor
+        self._ledger = ledger
+        self._clock = clock
+        self._watch = Watch(steady)
+        self._lock = threading.RLock()
+        self._known: dict[PluginKey, _Known] = {}
+        self._ready: dict[str, Ready] = {site: Ready() for site in folders}
+        self._callbacks: dict[CallbackKey, Callback] = {}
+        self._looked: set[str] = set()
+        self._started: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._progress = time.monotonic()
+
+    def step(self) -> float:
+        """Look at the folders of every site."""
+        for site, folders in self._folders.items():
+            with self._lock:
+                names = {one.file.path: key.name for key, one in self._known.items() if key.site == site}
+            if site not in self._looked:
+                names = {record.path: record.key.name for record in self._ledger.plugins(site)}
+            self._look(site, discover(site, folders, names))
+        restless, self._watch.restless = self._watch.restless, False
+        return SETTLE if restless else LOOK_EVERY
+
+    def described(self, manifest: Manifest) -> None:
+        """Take in what a worker said of its plugin. What comes from an older load than the last is stale, and dropped."""
+        with self._lock:
+            known = self._known.get(manifest.plugin)
+            if known is None or known.file.generation != manifest.generation:
+                return
+            held = self._held(manifest.plugin)
+            if manifest.plugin.site in self._in_turn:
+                manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
+            orphans = self._ledger.describe(known.file, manifest, self._clock())
+            known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
+            known.callbacks = manifest.callbacks
+            self._progress = time.monotonic()
+            self._publish(manifest.plugin.site)
+        facts = {"site": manifest.plugin.site, "plugin": manifest.plugin.name, "path": known.file.path}
+        if manifest.problem is not None:
+            telemetry.emit(
+                "plugin.broken",
+                **facts,
+                where=manifest.where,
+                problem=manifest.problem,
+                level=manifest.level,
+                logger=manifest.logger,
+            )
+            return
+        names = [callback.key.name for callback in manifest.callbacks]
+        telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
+        if held:
+            telemetry.emit("lane.released", site=facts["site"], plugin=facts["plugin"], count=held, why="it was loaded anew")
+        for name, count in orphans.items():
+            telemetry.emit("plugin.orphans", **facts, callback=name, count=count)
+
+    def ready(self, site: str) -> Ready:
+        """The plugins of ``site`` that can be routed to now."""
+        return self._ready[site]
+
+    def callback(self, key: CallbackKey) -> Callback | None:
+        """The callback as last described; None if its plugin has no such callback any more."""
+        return self._callbacks.get(key)
+
+    def state(self, site: str, plugin: str) -> PluginState:
+        """How the plugin is; GONE for one that is not in the folders."""
+        known = self._known.get(PluginKey(site, plugin))
+        return known.state if known else PluginState.GONE
+
+    def starting(self, site: str) -> bool:
+        """Whether the site's plugins are still registering for the first time, and getting on with it."""
+        with self._lock:
+            if site in self._started:
+                return False
+            if site not in self._looked:
+                return True
+            loading = any(one.state is PluginState.LOADING for key, one in self._known.items() if key.site == site)
+            if loading and time.monotonic() - self._progress < START_PATIENCE:
+                return True
+            self._started.add(site)  # a reload later on holds up nobody but its own plugin
+            return False
+
+    def unserved(self, free: Container[PluginKey]) -> bool:
+        """Whether any plugin is loading, or ready and not in ``free``: its deliveries may be due, and nobody runs them now."""
+        with self._lock:
+            if self._looked != set(self._folders):
+                return True
+            alive = ((key, one.state) for key, one in self._known.items())
+            return any(state is PluginState.LOADING or (state is PluginState.READY and key not in free) for key, state in alive)
+
+    def _look(self, site: str, found: Discovery) -> None:
+        with self._lock:
+            present = {file.key for file in found.plugins}
+            if site not in self._looked:
+                self._first_look(site, present)
+            for file in found.plugins:
+                known = self._known.get(file.key)
+                if (known is None and site not in self._looked) or self._watch.is_another(file):
+                    self._load(file)
+                elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
+                    known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation)
+                    self._ledger.enrol([known.file], known.state, self._clock())
+                    self._publish(site)
+            missing = {str(folder) for folder in found.missing}
+            for key, known in self._known.items():
+                # A folder that is away (a mount, a network share) says nothing about the plugins in it: they keep running.
+                away = str(Path(known.file.path).parent) in missing
+                lost = key.site == site and key not in present and not away and known.state is not PluginState.GONE
+                if lost and self._watch.gone(key):
+                    self._lose(known)
+            self._looked.add(site)
+        for path, reason in found.left_out:
+            self._tell(site, str(path), reason)
+        for folder in found.missing:
+            self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
+
+    def _held(self, key: PluginKey) -> int:
+        if not self._ledger.site(key.site).waiting.get(key.name):
+            return 0  # the usual start: the records of all plugins, manifests included, need not be read for each of them
+        return next((record.held for record in self._ledger.plugins(key.site) if record.key == key), 0)
+
+    def _first_look(self, site: str, present: set[PluginKey]) -> None:
+        """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""
+        for record in self._ledger.plugins(site):
+            if record.key not in present and record.state is not PluginState.GONE:
+                file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
+                self._ledger.enrol([file], PluginState.GONE, self._clock())
+                telemetry.emit("plugin.gone", site=site, plugin=record.key.name, path=record.path, position=record.position)
+
+    def _load(self, file: PluginFile) -> None:
+        known = self._known.get(file.key)
+        again = known is not None and known.state is not PluginState.GONE
+        generation = known.file.generation + 1 if known else 1
+        file = replace(file, generation=generation)
+        # The ledger first: where it fails, the next look finds the plugin as it was, and does this again.
+        self._ledger.enrol([file], PluginState.LOADING, self._clock())
+        self._known[file.key] = _Known(file, PluginState.LOADING)
+        name = "plugin.reloading" if again else "plugin.loading"
+        telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)
+        self._progress = time.monotonic()
+        self._publish(file.key.site)
+        self._watch.loaded(file)
+        self._executor.load(file)
+
+    def _lose(self, known: _Known) -> None:
+        key = known.file.key
+        self._ledger.enrol([known.file], PluginState.GONE, self._clock())
+        known.state, known.callbacks = PluginState.GONE, ()
+        self._executor.unload(key)
+        self._publish(key.site)
+        telemetry.emit("plugin.gone", site=key.site, plugin=key.name, path=known.file.path, position=None)
+
+    def _publish(self, site: str) -> None:
+        mine = sorted((one for key, one in self._known.items() if key.site == site), key=lambda one: one.file.ordinal)
+        ready = {one.file.key.name: one.callbacks for one in mine if one.state is PluginState.READY}
+        self._ready[site] = Ready(self._ready[site].version + 1, ready)
+        self._callbacks = {callback.key: callback for one in self._known.values() for callback in one.callbacks}
+
+    def _tell(self, site: str, path: str, reason: str) -> None:
+        if (path, reason) in self._told:
+            return
+        self._told.add((path, reason))
+        telemetry.emit(
+            "plugin.broken",
+            site=site,
+            plugin=Path(path).stem,
+            path=path,
+            where="find",
+            problem=f"{path}: {reason}",
+            level="WARNING",
+            logger="engine",
+        )
+
+
+def _in_turn(callback: Callback) -> Callback:
+    return replace(callback, lane=GLOBAL) if callback.legacy else callback

@@ -1,0 +1,1 @@
+"""For tests of plugins: the executor without processes."""

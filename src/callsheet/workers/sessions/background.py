@@ -1,0 +1,73 @@
+"""Finds out, in threads of its own, what sessions are to be started from and whether that has changed: both may take a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import TypeVar
+
+from callsheet.domain.toolkit_entities import Project
+from callsheet.errors import CallsheetError, SiteError, ToolkitError
+from callsheet.runtimes.session_spec import RuntimeResolver, SessionSpec
+
+T = TypeVar("T")
+
+
+class Search:
+    """Asks a Finder. What it found is given to callbacks, in its threads.
+
+    A thread for each question: one about a share that hangs, or a prepare that downloads for minutes, must neither hold up the
+    others nor the daemon's end.
+    """
+
+    def __init__(self, finder: RuntimeResolver) -> None:
+        self._finder = finder
+        self._closed = False
+
+    def name(self, site: str, name: str, found: Callable[[Project | ToolkitError], None]) -> None:
+        """Which project is called so."""
+        self._ask(lambda: self._finder.project(site, name), name, found)
+
+    def find(self, site: str, project: int, found: Callable[[SessionSpec | ToolkitError], None]) -> None:
+        """What a project's sessions are started from, or why it has none."""
+        self._ask(lambda: self._finder.find(site, project), project, found)
+
+    def look(self, site: str, opening: SessionSpec, looked: Callable[[str | None], None]) -> None:
+        """What has changed since; None if nothing has, and if that can't be told now."""
+
+        def work() -> None:
+            try:
+                changed = self._finder.changed(site, opening)
+            except (CallsheetError, OSError):
+                changed = None
+            looked(changed)
+
+        self._begin(work)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._closed = True
+
+    def _ask(self, question: Callable[[], T], project: int | str, found: Callable[[T | ToolkitError], None]) -> None:
+        def work() -> None:
+            try:
+                answer: T | ToolkitError = question()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the deliveries that wait must hear of it
+                answer = _as_trouble(error, project)
+            found(answer)
+
+        self._begin(work)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if not self._closed:
+            Thread(target=work, name="callsheet-toolkit", daemon=True).start()
+
+
+def _as_trouble(error: Exception, project: int | str) -> ToolkitError:
+    if isinstance(error, ToolkitError):
+        return error
+    if isinstance(error, SiteError):
+        problem = f"Toolkit of project {project}: the site was asked for its configuration, and did not say: {error}"
+        return ToolkitError("site", problem, "It is tried again.", passing=True)
+    problem = f"Toolkit of project {project}: {type(error).__name__}: {error}."
+    return ToolkitError("unexpected", problem, "If this stays, report it.", passing=True)

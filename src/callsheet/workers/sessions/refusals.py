@@ -1,0 +1,77 @@
+"""What is said of runs that no session could take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Failure, Report, Run, RunEnded, Verdict
+from callsheet.errors import ToolkitError
+from callsheet.ports import Message
+from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.workers.sessions.session import Session
+from callsheet.workers.worker import Worker
+
+
+def no_project(run: Run) -> list[Message]:
+    """The event belongs to no project."""
+    text = "The event belongs to no project, and so to no project's Toolkit. A callback without toolkit=True can handle it."
+    return _refused(run, Verdict.SKIP, Failure("Skip", text))
+
+
+def no_sessions(run: Run) -> list[Message]:
+    """The executor was made without Toolkit."""
+    return _refused(
+        run, Verdict.GIVE_UP, Failure("NoToolkit", "This callback wants its project's Toolkit, and there is none here.")
+    )
+
+
+def failed(run: Run, trouble: ToolkitError) -> list[Message]:
+    """The project's Toolkit can't be had. What passes is tried again; trying the rest again would not help."""
+    verdict = Verdict.FAILED if trouble.passing else Verdict.GIVE_UP
+    return _refused(run, verdict, Failure("ToolkitError", str(trouble), trouble.traceback))
+
+
+def not_loaded(run: Run, session: Session, worker: Worker) -> list[Message]:
+    """The plugin loads outside of Toolkit, but not in this session."""
+    problem = worker.loaded_plugins.problem(run.plugin)
+    text = f"The plugin {run.plugin.name} can't be loaded in the Toolkit session of {session.name}."
+    return _refused(run, Verdict.FAILED, Failure("PluginNotLoaded", f"{text} {problem.splitlines()[0]}", problem))
+
+
+def of_worker(told: Mapping[str, Any]) -> ToolkitError:
+    """What the session's worker said of why it has no Toolkit (``agent.toolkit.diagnosis``)."""
+    trace = str(told.get("traceback") or "")
+    return ToolkitError(told["kind"], told["problem"], told["cure"], passing=bool(told["passing"]), traceback=trace)
+
+
+def died_opening(session: Session, how: str) -> ToolkitError:
+    """The worker ended before it had the Toolkit."""
+    problem = (
+        f"Toolkit of {session.name}, configuration {_configuration(session.opening)}: the session's worker {how} while opening."
+    )
+    return ToolkitError("died", problem, "It is tried again; see the log for its last words.", passing=True)
+
+
+def can_not_start(session: Session, opening: SessionSpec, error: OSError) -> ToolkitError:
+    """No process could be made."""
+    python = opening.python or "the workers' Python"
+    problem = f"Toolkit of {session.name}, configuration {opening.configuration}: no worker can be started with {python}: {error}."
+    return ToolkitError("interpreter", problem, "Mend the interpreter's path, or the machine's limits.", passing=True)
+
+
+def died_loading(session: Session, plugin: PluginKey, how: str) -> ToolkitError:
+    """The worker ended while it loaded a plugin."""
+    problem = f"The plugin {plugin.name} takes the Toolkit session of {session.name} down while it is loaded: it {how}."
+    return ToolkitError("plugin", problem, "Mend the plugin.", passing=True)
+
+
+def _refused(run: Run, verdict: Verdict, failure: Failure) -> list[Message]:
+    now = time.time()
+    return [Report(run.id, run.deliveries[0].id, verdict, now, now, failure), RunEnded(run.id)]
+
+
+def _configuration(opening: SessionSpec | None) -> str:
+    return opening.configuration if opening else "unknown"

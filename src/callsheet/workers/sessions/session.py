@@ -1,0 +1,151 @@
+"""One project's session: its worker, when there is one, and what waits for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Run
+from callsheet.domain.plugin import PluginFile
+from callsheet.errors import ToolkitError
+from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.workers.sessions.session_calls import Call
+from callsheet.workers.worker import Worker
+
+UPGRADE = 600.0
+"""Seconds that a core or a configuration may be in pieces while somebody puts another one in its place."""
+
+
+class SessionKey(NamedTuple):
+    """Whose session: of a site's project, by id."""
+
+    site: str
+    project: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRun:
+    """A run that waits for its session, and the plugin that it is of."""
+
+    plugin: PluginFile
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """``most``: sessions at once. ``idle``: seconds after which one that has nothing to do ends. ``memory``: bytes past which one
+    is replaced.
+    """
+
+    most: int = 8
+    idle: float = 1800.0
+    memory: int | None = None
+
+
+class Session:
+    """A place for one project's workers, one after another. ``Sessions`` sets its fields; it only knows what they mean together."""
+
+    def __init__(self, key: SessionKey) -> None:
+        self.key = key
+        self.name = f"project {key.project}"
+        self.worker: Worker | None = None
+        self.opening: SessionSpec | None = None
+        self.searching = False
+        """Somebody finds out what it is to be started from, or whether that has changed."""
+        self.looked_at = 0.0
+        """The monotonic time at which it was last known to be up to date."""
+        self.due = False
+        """A worker is to be started, by the thread that may."""
+        self.warm = False
+        """It is wanted although nothing waits."""
+        self.waiting: deque[QueuedRun | Call] = deque()
+        self.used_at = time.monotonic()
+        self.serving_since = 0.0
+        self.trouble: ToolkitError | None = None
+        """Why it can't be had; None once it could."""
+        self.troubled_at = 0.0
+        self.was_open = False
+        """It was open once, in the life of this daemon."""
+        self.failing_since: float | None = None
+        self.calls = 0
+        self.losses = 0
+        self.since = time.time()
+
+    @property
+    def called(self) -> tuple[int | str, ...]:
+        """What the project can be called: its id, and its names, once they are known."""
+        project = None if self.opening is None else self.opening.project
+        return (self.key.project,) if project is None else (project.id, project.name, project.folder)
+
+    @property
+    def live(self) -> bool:
+        """It has a worker, or is about to."""
+        return self.worker is not None or self.due or self.searching
+
+    @property
+    def open(self) -> bool:
+        """Its worker has the Toolkit, and takes what comes."""
+        return self.worker is not None and self.worker.opened is not None and not self.worker.leaving
+
+    @property
+    def idle(self) -> bool:
+        """Its worker is open and has nothing to do."""
+        return self.open and not self.searching and not self.waiting and self.worker is not None and not self.worker.occupied
+
+    def fails(self, trouble: ToolkitError) -> None:
+        """It can't be had now. One that could be had before may well be in the middle of an upgrade: that is tried again."""
+        self.trouble, self.troubled_at = trouble, time.monotonic()
+        self.failing_since = self.troubled_at if self.failing_since is None else self.failing_since
+        if self.was_open and self.troubled_at - self.failing_since < UPGRADE:
+            trouble.passing = True
+
+    def opens(self) -> None:
+        """Its worker has the Toolkit."""
+        self.trouble, self.failing_since, self.was_open = None, None, True
+        self.serving_since = time.monotonic()
+
+    def hosts(self, key: PluginKey) -> bool:
+        """Whether its worker has loaded the plugin."""
+        return self.worker is not None and key in self.worker.loaded_plugins.keys
+
+    def held(self, key: PluginKey) -> int:
+        """How many runs of the plugin wait for it or are in it."""
+        waiting = sum(1 for one in self.waiting if isinstance(one, QueuedRun) and one.plugin.key == key)
+        return waiting + (self.worker.loaded_plugins.runs(key) if self.worker is not None else 0)
+
+    def ready(self) -> Iterator[QueuedRun | Call]:
+        """Takes what waits and can be given to the worker now; has plugins loaded for what can't be yet."""
+        worker = self.worker
+        assert worker is not None
+        still: deque[QueuedRun | Call] = deque()
+        while self.waiting:
+            one = self.waiting.popleft()
+            key = one.plugin.key
+            if key not in worker.loaded_plugins.keys:
+                worker.load(one.plugin)
+            if worker.loaded_plugins.described(key):
+                yield one
+            else:
+                still.append(one)
+        self.waiting = still
+
+    def outlived(self, limits: SessionLimits, now: float) -> str | None:
+        """Why it should end though nobody needs its place; None if it may stay."""
+        if not self.open or self.worker is None:
+            return None
+        if limits.memory is not None and self.worker.calls > 0 and self.worker.memory.past(limits.memory):
+            return f"it had grown past its memory limit of {limits.memory / 2**20:,.0f} MB"
+        if self.idle and now - self.used_at > limits.idle:
+            return f"it had nothing to do for {limits.idle:g} s"
+        return None
+
+
+def project_of(run: Run) -> int | None:
+    """The id of the project that a run's events belong to, which is one, since its lane is within a project; None for none."""
+    project = json.loads(run.deliveries[0].payload).get("project")
+    return int(project["id"]) if isinstance(project, dict) else None

@@ -1,0 +1,350 @@
+"""All sessions of this machine: opened when wanted, renewed when what they are made of changes, ended to make room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import Report, Run, RunEnded
+from callsheet.domain.plugin import PluginFile
+from callsheet.domain.toolkit_entities import Project
+from callsheet.errors import ToolkitError
+from callsheet.ports import Message
+from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.runtimes.worker_config import WorkerConfig
+from callsheet.workers.exits import WorkerExit, too_large
+from callsheet.workers.sessions import deadlock, refusals, session_signals
+from callsheet.workers.sessions.admission import Places
+from callsheet.workers.sessions.background import Search
+from callsheet.workers.sessions.session import QueuedRun, Session, SessionKey, SessionLimits
+from callsheet.workers.sessions.session_calls import Call, Calls
+from callsheet.workers.worker import Worker
+
+LOOK_AGAIN = 1.0
+"""Seconds for which a session is taken to be up to date after a look at what it is made of."""
+
+GRUDGE = 2.0
+"""Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
+
+_ENDING = "The daemon ends, and opens no session any more."
+
+AHEAD = 64
+"""Runs of a plugin that wait for sessions or are in them. More would only be taken from the ledger to wait here."""
+
+
+class Sessions:
+    """Called under the executor's lock throughout; what others find out in threads of their own takes the lock first."""
+
+    def __init__(
+        self,
+        setups: Mapping[str, WorkerConfig],
+        archive: Path,
+        search: Search,
+        limits: SessionLimits,
+        lock: RLock,
+        *,
+        publish: Callable[[Iterable[Message]], None],
+        add: Callable[[Worker], None],
+        mark_writable: Callable[[Worker], None],
+        wake: Callable[[], None],
+    ) -> None:
+        """``publish`` takes what is to be collected, ``add`` a started worker into the pool, ``mark_writable`` one that was written
+        to; ``wake`` has ``tick`` called soon, by the thread that starts workers.
+        """
+        self._setups = setups
+        self._archive = archive
+        self._search = search
+        self._limits = limits
+        self._lock = lock
+        self._publish = publish
+        self._add = add
+        self._mark_writable = mark_writable
+        self._wake = wake
+        self._sessions: dict[SessionKey, Session] = {}
+        self._slot_of_worker: dict[Worker, Session] = {}
+        self._places = Places(limits.most)
+        self._calls = Calls(mark_writable, time.monotonic)
+        self._closed = False
+
+    @property
+    def all(self) -> Iterable[Session]:
+        """Of every project that was asked for."""
+        return self._sessions.values()
+
+    def room_for(self, key: PluginKey) -> int:
+        """How many more runs of a plugin are taken."""
+        return AHEAD - sum(one.held(key) for one in self._sessions.values())
+
+    def submit(self, plugin: PluginFile, run: Run, project: int | None) -> None:
+        """Have a run carried out in a project's session."""
+        if project is None:
+            self._publish(refusals.no_project(run))
+        else:
+            self._want(self._session(SessionKey(run.plugin.site, project)), QueuedRun(plugin, run))
+
+    def call(self, project: int | str, call: Call) -> None:
+        """Have a function called in the session of a project, by id or name."""
+        site = call.caller.site
+        if self._closed:
+            self._calls.failed(call, "SessionLost", _ENDING, lost=True)
+        elif isinstance(project, int):
+            self._want_answer(self._session(SessionKey(site, project)), call)
+        elif (known := self._known(site, project)) is not None:
+            self._want_answer(known, call)
+        else:
+            self._search.name(site, project, lambda found: self._named(site, project, found, call))
+
+    def warm(self, site: str, project: int | str) -> None:
+        """Open a project's session ahead of time; by name, once it is known which that is."""
+        if isinstance(project, str):
+            self._search.name(site, project, lambda found: self._named(site, project, found))
+            return
+        session = self._session(SessionKey(site, project))
+        session.warm, session.troubled_at = True, -inf  # whoever asks has mended what was wrong
+        self._advance(session)
+
+    def retire(self, site: str, project: int | str, why: str) -> None:
+        """End a project's session, by id or name, after what it runs. What waits for it, or comes later, gets a new one."""
+        session = self._known(site, project)
+        if session is not None:
+            session.warm = False
+            self._stop(session, why)
+
+    def forget(self, plugin: PluginKey, why: str) -> None:
+        """The plugin was unloaded, or loaded anew: what waits comes back, and no session keeps its old code."""
+        for session in self._sessions.values():
+            for one in [one for one in session.waiting if isinstance(one, QueuedRun) and one.plugin.key == plugin]:
+                session.waiting.remove(one)
+                self._publish([RunEnded(one.run.id)])
+            if session.hosts(plugin):
+                self._stop(session, why)
+
+    def recall(self, runs: Iterable[Run]) -> None:
+        """Have nothing more of these begun."""
+        for run in runs:
+            for session in self._sessions.values():
+                waiting = next((one for one in session.waiting if isinstance(one, QueuedRun) and one.run.id == run.id), None)
+                if waiting is not None:
+                    session.waiting.remove(waiting)
+                    self._publish([RunEnded(run.id)])
+                elif session.worker is not None and session.hosts(run.plugin):
+                    session.worker.recall(run.plugin, [run.id])
+                    self._mark_writable(session.worker)
+
+    def close(self, why: str) -> None:
+        """End all; what waits comes back."""
+        self._closed = True
+        self._search.close()
+        for session in self._sessions.values():
+            while session.waiting:
+                one = session.waiting.popleft()
+                if isinstance(one, QueuedRun):
+                    self._publish([RunEnded(one.run.id)])
+                else:
+                    self._calls.failed(one, "SessionLost", _ENDING, lost=True)
+            self._stop(session, why)
+
+    def tick(self, now: float) -> float:
+        """Start who is due, end who has outlived itself or takes too long. Returns when to look again."""
+        soonest = inf
+        for session in list(self._sessions.values()):
+            if session.due and not self._closed:
+                self._start(session)
+            worker = session.worker
+            if worker is None:
+                continue
+            limit = self._limits.memory
+            if limit is not None and worker.memory.far_past(limit):
+                worker.kill(too_large(worker.heads(), worker.memory.size or 0, limit))
+            why = session.outlived(self._limits, now)
+            if why is not None:
+                self._stop(session, why)
+            soonest = min(soonest, self._calls.keep_deadlines(worker, now))
+            if session.idle:
+                soonest = min(soonest, session.used_at + self._limits.idle)
+        self._make_room(now)
+        return soonest
+
+    def aside(self, worker: Worker, message: Mapping[str, Any]) -> None:
+        """What a session's worker says of itself, and of calls."""
+        session = self._slot_of_worker.get(worker)
+        if session is None or message["is"] in ("called", "answer"):
+            self._calls.on_output(message)
+            if session is not None and message["is"] == "answer":
+                session.calls += 1
+        elif message["is"] == "opened":
+            session.opens()
+            session_signals.opened(session, message)
+        else:
+            self._failed(session, refusals.of_worker(message))
+
+    def on_output(self, worker: Worker, said: Iterable[Message]) -> bool:
+        """What a worker's messages mean for its session; False if it is no session's worker."""
+        session = self._slot_of_worker.get(worker)
+        if session is None:
+            return False
+        session.calls += sum(1 for one in said if type(one) is Report)
+        session.used_at = time.monotonic()
+        self._serve(session)
+        self._admit()
+        return True
+
+    def on_exit(self, worker: Worker, loss: WorkerExit) -> bool:
+        """Take note of a worker's end; False if it is no session's."""
+        self._calls.lost(worker, loss)
+        session = self._slot_of_worker.pop(worker, None)
+        if session is None:
+            return False
+        session.worker, session.since = None, time.time()
+        if loss.how is not None:
+            session.losses += 1
+            if worker.opened is None:
+                self._failed(session, refusals.died_opening(session, loss.how))
+            elif loss.loading is not None:
+                self._fail(session, refusals.died_loading(session, loss.loading.key, loss.how), loss.loading.key)
+        self._advance(session)
+        self._admit()
+        return True
+
+    def _known(self, site: str, project: int | str) -> Session | None:
+        return next((one for one in self._sessions.values() if one.key.site == site and project in one.called), None)
+
+    def _session(self, key: SessionKey) -> Session:
+        return self._sessions.setdefault(key, Session(key))
+
+    def _want_answer(self, session: Session, call: Call) -> None:
+        why = deadlock.closes(call, session, self._sessions.values(), self._calls.pairs(), self._limits.most)
+        if why is None:
+            self._want(session, call)
+        else:
+            self._calls.failed(call, "SessionLost", f"The function was not called: {why}.", lost=True)
+
+    def _want(self, session: Session, one: QueuedRun | Call) -> None:
+        session.waiting.append(one)
+        session.used_at = time.monotonic()
+        self._advance(session)
+
+    def _advance(self, session: Session) -> None:
+        """Bring a session one step nearer to serving what waits for it."""
+        if self._closed:
+            return
+        if session.worker is not None:
+            self._serve(session)
+        elif session.trouble is not None and time.monotonic() - session.troubled_at < GRUDGE:
+            self._fail(session, session.trouble)
+        elif (session.waiting or session.warm) and not session.live:
+            if self._places.ask(session, self._live()):
+                self._find(session)
+            else:
+                self._make_room(time.monotonic())
+
+    def _admit(self) -> None:
+        if not self._closed:
+            for session in self._places.admitted(self._live()):
+                self._find(session)
+            self._make_room(time.monotonic())
+
+    def _make_room(self, now: float) -> None:
+        displaced = self._places.displaced(self._sessions.values(), now)
+        if displaced is not None:
+            self._stop(displaced, "another project needs its place, and it was the least recently used")
+
+    def _live(self) -> int:
+        return sum(1 for one in self._sessions.values() if one.live)
+
+    def _find(self, session: Session) -> None:
+        session.searching, session.warm = True, False
+        session_signals.opening(session)
+        self._search.find(*session.key, lambda found: self._found(session, found))
+
+    def _found(self, session: Session, found: SessionSpec | ToolkitError) -> None:
+        with self._lock:
+            session.searching = False
+            if isinstance(found, ToolkitError):
+                self._failed(session, found)
+                self._admit()
+            else:
+                session.opening, session.due, session.name = found, True, str(found.project)
+            self._wake()
+
+    def _named(self, site: str, project: str, found: Project | ToolkitError, call: Call | None = None) -> None:
+        with self._lock:
+            if isinstance(found, Project):
+                if call is None:
+                    self.warm(site, found.id)
+                else:
+                    self.call(found.id, call)
+            elif call is None:
+                session_signals.failed(site, project, found)
+            else:
+                self._calls.failed(call, "ToolkitError", str(found), traceback=found.traceback, lost=found.passing)
+            self._wake()
+
+    def _start(self, session: Session) -> None:
+        opening = session.opening
+        assert opening is not None
+        session.due = False
+        try:
+            worker = Worker(self._setups[session.key.site], self._archive, AHEAD, opening)
+        except OSError as error:
+            self._failed(session, refusals.can_not_start(session, opening, error))
+            self._admit()
+            return
+        session.worker, session.since = worker, time.time()
+        session.looked_at = session.used_at = time.monotonic()
+        self._slot_of_worker[worker] = session
+        self._add(worker)
+
+    def _serve(self, session: Session) -> None:
+        """Give the worker what waits, once it is open, and known to be up to date."""
+        worker = session.worker
+        if worker is None or session.opening is None or not session.open or not session.waiting or session.searching:
+            return
+        if time.monotonic() - session.looked_at > LOOK_AGAIN:
+            session.searching = True
+            self._search.look(session.key.site, session.opening, lambda changed: self._looked(session, changed))
+            return
+        for one in session.ready():
+            if isinstance(one, Call):
+                self._calls.give(one, worker)
+            elif worker.loaded_plugins.ready(one.plugin.key):
+                worker.give(one.run)
+            else:
+                self._publish(refusals.not_loaded(one.run, session, worker))
+        self._mark_writable(worker)
+
+    def _looked(self, session: Session, changed: str | None) -> None:
+        with self._lock:
+            session.searching = False
+            session.looked_at = time.monotonic()
+            if changed is not None:
+                session_signals.outdated(session, changed)
+                self._stop(session, f"{changed} has changed")
+            self._advance(session)
+            self._admit()
+            self._wake()
+
+    def _stop(self, session: Session, why: str) -> None:
+        worker = session.worker
+        if worker is not None and not worker.leaving:
+            worker.stop(why)
+            self._mark_writable(worker)
+
+    def _failed(self, session: Session, trouble: ToolkitError) -> None:
+        session.fails(trouble)
+        session_signals.failed(*session.key, trouble)
+        self._fail(session, trouble)
+
+    def _fail(self, session: Session, trouble: ToolkitError, only: PluginKey | None = None) -> None:
+        """Nothing comes of what waits: all of it, or what is of one plugin."""
+        for one in [one for one in session.waiting if only in (None, one.plugin.key)]:
+            session.waiting.remove(one)
+            if isinstance(one, Call):
+                self._calls.failed(one, "ToolkitError", str(trouble), traceback=trouble.traceback, lost=trouble.passing)
+            else:
+                self._publish(refusals.failed(one.run, trouble))

@@ -1,0 +1,45 @@
+"""Says what becomes of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callsheet import telemetry
+from callsheet.errors import ToolkitError
+from callsheet.workers.sessions.session import Session, SessionKey
+
+_TOLD = ("version", "core", "config", "descriptor", "engine", "apps", "python")
+"""What is passed on of what a worker says of its Toolkit."""
+
+
+def opening(session: Session) -> None:
+    """Somebody finds out what it is started from."""
+    telemetry.emit("session.opening", **_whose(session.key))
+
+
+def opened(session: Session, message: Mapping[str, Any]) -> None:
+    """Its worker has the Toolkit."""
+    found = session.opening
+    facts = {
+        "project_name": session.name,
+        "kind": found.kind if found is not None else "",
+        "configuration": found.configuration if found is not None else "",
+        **{name: message.get(name) for name in _TOLD},
+    }
+    telemetry.emit("session.opened", **_whose(session.key), **facts)
+
+
+def outdated(session: Session, changed: str) -> None:
+    """What it is made of is not what it was."""
+    telemetry.emit("session.outdated", **_whose(session.key), project_name=session.name, changed=changed)
+
+
+def failed(site: str, project: int | str, trouble: ToolkitError) -> None:
+    """A project's Toolkit could not be had."""
+    facts = {"kind": trouble.kind, "problem": trouble.problem, "cure": trouble.cure, "passing": trouble.passing}
+    telemetry.emit("session.failed", site=site, project=project, **facts, file=trouble.file)
+
+
+def _whose(key: SessionKey) -> dict[str, Any]:
+    return {"site": key.site, "project": key.project}

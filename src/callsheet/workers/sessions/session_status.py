@@ -1,0 +1,56 @@
+"""A session as operators see it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from callsheet.domain.overview import FAILED, SessionFacts, WorkerRow
+from callsheet.workers.sessions.session import Session
+
+RECENT = 3600.0
+"""Seconds for which a project that could not be opened is shown: nobody may ever want it again."""
+
+
+def row(session: Session, worker: WorkerRow | None) -> WorkerRow | None:
+    """Of one that has a worker, is about to, waits for its place, or failed not long ago; None of any other.
+
+    ``worker``: the row of its worker, if it has one.
+    """
+    state = _state(session, worker)
+    if state is None:
+        return None
+    return replace(
+        worker or WorkerRow(session.key.site, (), since=session.since),
+        project=session.key.project,
+        state=state,
+        calls=session.calls,
+        restarts=session.losses,
+        problem="" if session.trouble is None else session.trouble.problem,
+        toolkit=_facts(session),
+    )
+
+
+def _state(session: Session, worker: WorkerRow | None) -> str | None:
+    if session.worker is not None and worker is not None:
+        if session.worker.leaving:
+            return "stopping"
+        return worker.state if session.worker.opened is not None else "starting"
+    if session.live:
+        return "starting"
+    if session.trouble is not None and time.monotonic() - session.troubled_at < RECENT:
+        return FAILED
+    return "waiting" if session.waiting or session.warm else None
+
+
+def _facts(session: Session) -> SessionFacts:
+    opening, trouble = session.opening, session.trouble
+    opened = (session.worker.opened if session.worker is not None else None) or {}
+    return SessionFacts(
+        project=opening.project.name if opening is not None else trouble.project if trouble is not None else "",
+        kind="" if opening is None else opening.kind,
+        configuration=opening.configuration if opening is not None else trouble.configuration if trouble is not None else "",
+        version=str(opened.get("version", "")),
+        python=str(opened.get("python", "")),
+        cure="" if trouble is None else trouble.cure,
+    )

@@ -1,0 +1,118 @@
+"""A place for workers, one after another: whose plugins they host, when the next is to be started, what was last said of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from math import inf
+
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.plugin import Manifest, PluginFile
+from callsheet.workers.suspects import SuspectRuns
+from callsheet.workers.worker import Worker
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+"""Seconds between two starts of a worker that never lasts: twice as many each time."""
+
+DEATHS_AT_ONCE = {"loading": 1, "working": 4}
+"""How many workers in a row a plugin may take down before the next one has to wait: while it is loaded, which the next will do in
+the same way; or at a delivery, which the retry policy gives up after a few times."""
+
+
+class WorkerSlot:
+    """Where the workers of one plugin sit, or of several that share them, until the last plugin is unloaded."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.members: dict[PluginKey, PluginFile] = {}
+        self.worker: Worker | None = None
+        self.start_at = inf
+        """The monotonic time at which a worker is to be started; inf: none is needed."""
+        self.quarantine = SuspectRuns()
+        self.busy = 0.0
+        """Seconds that its plugins have worked."""
+        self.losses = 0
+        """How many workers were lost here."""
+        self.vacant_since = time.time()
+        self.problem = ""
+        """How the last one died; empty once the plugin to blame has done some work."""
+        self._deaths: Counter[PluginKey | None] = Counter()
+        """How many workers were lost by each plugin since it brought a delivery to its end; None: while nobody was to blame."""
+        self._unloaded = 0
+        """How many workers in a row had trouble with loading their plugins."""
+        self._told: dict[PluginKey, Manifest] = {}
+
+    def seated(self, worker: Worker) -> None:
+        """Note that ``worker`` was started."""
+        self.worker = worker
+        self.start_at = inf
+
+    def leave(self, key: PluginKey) -> None:
+        """The plugin is no member any more. What it did is forgotten: should it come back, then as another file."""
+        self.members.pop(key, None)
+        self._told.pop(key, None)
+        self._deaths.pop(key, None)
+        self._unloaded = 0
+        self.problem = self.problem if self._deaths else ""
+
+    def news(self, manifest: Manifest) -> bool:
+        """Whether the manifest says something new; what was told is not told again after a crash."""
+        told = replace(manifest, pid=0)
+        if told == self._told.get(manifest.plugin):
+            return False
+        self._told[manifest.plugin] = told
+        return True
+
+    def loaded(self) -> None:
+        """All plugins were loaded, and are of use or broken for good."""
+        self._unloaded = 0
+
+    def worked(self, key: PluginKey, seconds: float) -> None:
+        """A delivery of the plugin came to its end by itself after so many seconds, which clears no other of the slot."""
+        self.busy += seconds
+        if self._deaths:
+            self._deaths.pop(key, None)
+            self._deaths.pop(None, None)
+            self.problem = self.problem if self._deaths else ""
+
+    def lost(self, now: float, how: str, guilty: PluginKey | None, *, loading: bool, late: bool = False) -> bool:
+        """Note that the worker died, and have the next one started: ever later, unless it was ``late`` and killed for that: then
+        the retry policy says when to go on. Returns whether ``guilty`` has to go, if it shares the worker.
+        """
+        self.problem = how
+        self.losses += 1
+        self.vacant_since = time.time()
+        if loading:
+            self.try_again(now)
+            return True
+        self._deaths[guilty] += 1
+        over = self._deaths[guilty] - DEATHS_AT_ONCE["working"]
+        self.start_at = now + (0.0 if late else _pause(over))
+        return over > 0
+
+    def try_again(self, now: float) -> None:
+        """Have another worker started, since one could not load its plugins: ever later."""
+        self._unloaded += 1
+        self.start_at = now + _pause(self._unloaded - DEATHS_AT_ONCE["loading"])
+
+    def split(self, key: PluginKey) -> WorkerSlot:
+        """A slot that the plugin ``key`` is to have for itself, with all the blame; those left behind start at once."""
+        other = WorkerSlot(key.name)
+        other.problem, other.start_at, other.vacant_since = self.problem, self.start_at, self.vacant_since
+        other._deaths[key], other._unloaded = self._deaths[key], self._unloaded
+        other.losses = max(1, self._deaths[key], self._unloaded)
+        self.losses -= other.losses
+        self.problem, self.start_at = "", time.monotonic()
+        return other
+
+    @property
+    def in_vain(self) -> int:
+        """The most workers in a row that died, or were of no use, by one cause."""
+        return max(self._unloaded, *self._deaths.values(), 0)
+
+
+def _pause(over: int) -> float:
+    """Seconds to wait where ``over`` more workers died than may at once."""
+    return 0.0 if over <= 0 else min(FIRST_WAIT * 2.0 ** (over - 1), LONGEST_WAIT)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+import pytest
+
+from callsheet.cli import status_view
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import State
+from callsheet.domain.overview import FailureSummary, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.plugin import PluginRecord, PluginState
+from callsheet.domain.reading import Gap, SiteState
+from callsheet.report import json_output
+from callsheet.report.diagnostics import LONG_CALL, STALE_AFTER, troubles
+
+NOW = 1_700_000_000.0
+PLUGIN = PluginRecord(PluginKey("studio", "mailer"), "/plugins/mailer.py", 0, PluginState.READY, 0, None, 0, 0)
+WELL = Overview(
+    heartbeat=Heartbeat(pid=4711, started_at=NOW - 15_000, at=NOW - 1, version="0.1.0", config="studio.toml"),
+    health=(SiteHealth("studio", "https://studio.example", newest=120, answered_at=NOW - 2, error=None),),
+    sites=(SiteState("studio", cursor=118, clock=50.0, gaps=(Gap(110, 112, until=80.0),)),),
+    plugins=(PLUGIN,),
+    states={State.DONE: 1200, State.WAITING: 3},
+    oldest_waiting=NOW - 4,
+)
+
+
+def told(shown: Overview) -> list[str]:
+    return [f"{one.what} | {one.cure}" for one in troubles(shown, "studio.toml", NOW)]
+
+
+def with_plugin(**changed: object) -> Overview:
+    return replace(WELL, plugins=(replace(PLUGIN, **changed),))  # type: ignore[arg-type] # the tests below name real fields
+
+
+def test_a_daemon_at_work_has_no_trouble() -> None:
+    assert told(WELL) == []
+
+
+def test_a_daemon_that_never_ran_is_told_how_to_start() -> None:
+    (line,) = told(replace(WELL, heartbeat=None))
+    assert line.startswith("The daemon has never run on this state folder. | Start it with `callsheet run studio.toml`")
+
+
+@pytest.mark.parametrize(("age", "found"), [(STALE_AFTER, 0), (STALE_AFTER + 1, 1)])
+def test_a_heartbeat_too_old_is_a_daemon_that_does_not_run(age: float, found: int) -> None:
+    assert WELL.heartbeat is not None
+    lines = told(replace(WELL, heartbeat=replace(WELL.heartbeat, at=NOW - age)))
+    assert len(lines) == found
+    assert all("last sign of life was 16 s ago, as process 4711" in line for line in lines)
+
+
+def test_a_lost_site_is_told_with_since_when_and_why() -> None:
+    lost = replace(WELL.health[0], error="timed out", error_since=NOW - 180)
+    (line,) = told(replace(WELL, health=(lost,)))
+    assert "Site studio (https://studio.example) has not answered for 3 min: timed out" in line
+    assert "`callsheet check studio.toml`" in line
+
+
+def test_what_a_stopped_daemon_heard_of_its_site_is_no_trouble_of_now() -> None:
+    assert WELL.heartbeat is not None
+    stopped = replace(WELL.heartbeat, at=NOW - 600)
+    lost = replace(WELL.health[0], error="timed out", error_since=NOW - 700)
+    shown = replace(WELL, heartbeat=stopped, health=(lost,))
+    assert [line.startswith("The daemon is not running") for line in told(shown)] == [True]
+    assert any("no, when last asked" in line for line in status_view.lines(shown, [], NOW))
+
+
+def test_a_daemon_that_need_not_run_is_no_trouble_and_its_sites_are() -> None:
+    lost = replace(WELL.health[0], error="timed out", error_since=NOW - 180)
+    found = troubles(replace(WELL, heartbeat=None, health=(lost,)), "studio.toml", NOW, running=False)
+    assert [one.what.split(" has ")[0] for one in found] == ["Site studio (https://studio.example)"]
+
+
+def test_a_broken_plugin_is_told_with_its_problem_and_its_file() -> None:
+    (line,) = told(
+        with_plugin(state=PluginState.BROKEN, problem='Could not load it.\n\n  File "/plugins/mailer.py", line 3\nSyntaxError: bad')
+    )
+    assert "Plugin mailer can't be loaded: SyntaxError: bad (mailer.py, line 3)" in line
+    assert "Mend /plugins/mailer.py" in line
+
+
+def test_a_held_plugin_is_told_with_how_to_look_and_how_to_go_on() -> None:
+    (line,) = told(with_plugin(held=1, waiting=12))
+    assert "mailer" in line
+    assert "`callsheet deliveries studio.toml --plugin mailer --state held`" in line
+    assert "`callsheet release studio.toml mailer`" in line
+
+
+def test_a_plugin_whose_file_is_away_is_trouble_only_while_something_waits_for_it() -> None:
+    assert told(with_plugin(state=PluginState.GONE)) == []
+    (line,) = told(with_plugin(state=PluginState.GONE, waiting=1))
+    assert "with 1 delivery still to come" in line
+    assert "`callsheet skip studio.toml --plugin mailer`" in line
+
+
+def test_dead_deliveries_are_told_by_number() -> None:
+    failing = FailureSummary(PLUGIN.key, dead=1234, held=0, last="ValueError: the farm is away")
+    (line,) = told(replace(WELL, states={State.DEAD: 1234}, failing=(failing,)))
+    assert "1,234 deliveries of plugin mailer failed for good, the last with: ValueError: the farm is away" in line
+    assert "`callsheet retry studio.toml --plugin mailer --state dead`" in line
+
+
+def test_why_a_lane_is_held_is_told() -> None:
+    failing = FailureSummary(PLUGIN.key, dead=0, held=1, last="WorkerLost: The worker ended with exit code 7 during this delivery.")
+    (line,) = told(replace(with_plugin(held=1, waiting=3), failing=(failing,)))
+    assert "Plugin mailer has 1 lane held, and 3 deliveries still to come: WorkerLost: The worker ended with exit code 7" in line
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(LONG_CALL - 1, 0), (LONG_CALL, 1)])
+def test_a_call_that_may_never_end_is_told_with_how_to_end_it(seconds: float, found: int) -> None:
+    worker = WorkerRow("studio", ("mailer",), pid=4712, state="busy", call="callback mail at event 7 (delivery 9)")
+    lines = told(replace(WELL, workers=(replace(worker, called_at=NOW - seconds),)))
+    assert len(lines) == found
+    assert all("The worker of mailer has been in callback mail at event 7 (delivery 9) for 10 min" in line for line in lines)
+    assert all("`kill -9 4712`" in line and "`timeout`" in line for line in lines)
+
+
+def test_a_worker_lost_again_and_again_while_loading_is_told_once() -> None:
+    worker = WorkerRow("studio", ("mailer",), state="backing off", restarts=4, problem="loading took longer than 60 s")
+    (line,) = told(replace(with_plugin(state=PluginState.BROKEN, problem="It died."), workers=(worker,)))
+    assert line.startswith("Plugin mailer can't be loaded")
+
+
+def test_with_several_sites_a_plugin_is_named_with_its_site() -> None:
+    two = replace(with_plugin(held=1, waiting=1), sites=(*WELL.sites, SiteState("annex")))
+    (line,) = told(two)
+    assert "`callsheet release studio.toml studio/mailer`" in line
+
+
+def test_status_in_text_fits_120_columns_and_says_all_is_well() -> None:
+    lines = [click.unstyle(line) for line in status_view.lines(WELL, [], NOW)]
+    assert lines == [
+        "daemon      running for 4 h 10 min, process 4711, version 0.1.0",
+        "",
+        "SITE    ANSWERS       READ TO  NEWEST  BEHIND  WAITING FOR IDS",
+        "studio  yes, 2 s ago      118     120       2  110-112",
+        "",
+        "PLUGIN  STATE  READ TO  WAITING  HELD  PROBLEM",
+        "mailer  ready      118        0     0  -",
+        "",
+        "deliveries  3 waiting, 0 running, 0 retrying, 0 held, 1,200 done, 0 dead, 0 skipped",
+        "            the oldest of those still to come has waited 4 s",
+        "",
+        "All is well.",
+    ]
+
+
+def test_status_in_json_says_the_same_as_data() -> None:
+    shown = json_output.overview(WELL, [], NOW)
+    assert shown["well"] is True
+    assert shown["daemon"]["running"] is True
+    assert shown["sites"] == [
+        {
+            "site": "studio",
+            "url": "https://studio.example",
+            "answers": True,
+            "answered_at": "2023-11-14T22:13:18.000Z",
+            "error": None,
+            "error_since": None,
+            "cursor": 118,
+            "newest": 120,
+            "behind": 2,
+            "gaps": [{"first": 110, "last": 112, "plugin": None, "seconds_left": 30.0}],
+        }
+    ]
+    assert shown["plugins"][0]["position"] == 118
+    assert shown["deliveries"] == {"waiting": 3, "running": 0, "retrying": 0, "held": 0, "done": 1200, "dead": 0, "skipped": 0}
+
+
+def test_a_site_that_was_never_asked_is_neither_well_nor_lost() -> None:
+    never = replace(WELL, health=(), heartbeat=WELL.heartbeat)
+    assert json_output.overview(never, [], NOW)["sites"][0]["answers"] is None
+    assert any("not asked yet" in line for line in status_view.lines(never, [], NOW))
+
+
+def test_a_daemon_that_never_ran_has_the_same_json_keys_as_one_that_runs() -> None:
+    assert json_output.daemon(None, NOW).keys() == json_output.daemon(WELL.heartbeat, NOW).keys()
+
+
+def test_a_worker_that_is_lost_again_and_again_is_told_with_why_and_when_it_is_tried_again() -> None:
+    lost = WorkerRow("studio", ("mailer",), state="backing off", restarts=6, problem="died of SIGSEGV", retry_at=NOW + 42)
+    (line,) = told(replace(WELL, workers=(lost,)))
+    assert line.startswith(
+        "The worker of mailer was lost again and again (6 times), and is started again in 42 s: died of SIGSEGV | Nothing is lost"
+    )
+    assert "`callsheet deliveries studio.toml --plugin mailer --failures`" in line
+
+
+def test_a_worker_that_a_kill_does_not_end_is_told_with_its_process() -> None:
+    stuck = WorkerRow("studio", ("mailer",), pid=4711, state="stuck", since=NOW - 60)
+    (line,) = told(replace(WELL, workers=(stuck,)))
+    assert line.startswith("Process 4711, a worker of mailer, was killed and does not end (1 min ago)")
+    assert "share" in line
+
+
+@pytest.mark.parametrize("state", ["starting", "idle", "busy", "stopping"])
+def test_a_worker_in_any_other_state_is_no_trouble(state: str) -> None:
+    assert told(replace(WELL, workers=(WorkerRow("studio", ("mailer",), state=state, restarts=2, problem="killed"),))) == []
+
+
+def test_workers_of_a_daemon_that_is_away_are_no_trouble_of_now() -> None:
+    assert WELL.heartbeat is not None
+    lost = WorkerRow("studio", ("mailer",), state="backing off", problem="killed")
+    (line,) = told(replace(WELL, workers=(lost,), heartbeat=replace(WELL.heartbeat, stopped_at=NOW - 9)))
+    assert line.startswith("The daemon is not running")
