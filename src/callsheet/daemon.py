@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -18,7 +19,7 @@ from callsheet.domain.callback import PluginKey
 from callsheet.domain.operation import SessionCommand, Verb
 from callsheet.domain.overview import Heartbeat
 from callsheet.domain.reading import Intake
-from callsheet.errors import StateError
+from callsheet.errors import SiteError, StateError
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.legacy.importing import import_state
 from callsheet.ports import EventLog
@@ -120,9 +121,16 @@ class Daemon:
         registry = PluginRegistry({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
         intakes: list[IntakeService] = []
         replays: list[ReplayService] = []
-        dispatch = Dispatch(executor, ledger, registry, self._owner, settled=lambda: _make_room([*intakes, *replays]))
-        intakes += [self._intake(site, ledger, registry, dispatch.wake) for site in self._settings.sites]
-        replays += [_replay(site, ledger, registry, dispatch.wake) for site in self._settings.sites]
+        dispatch = Dispatch(
+            executor,
+            ledger,
+            registry,
+            self._owner,
+            settled=lambda: _make_room([*intakes, *replays]),
+            stopped=lambda: {site.name for site, intake in zip(sites, intakes, strict=True) if intake.stopped},
+        )
+        intakes += [self._intake(site, ledger, registry, dispatch.wake) for site in sites]
+        replays += [_replay(site, ledger, registry, dispatch.wake, intake) for site, intake in zip(sites, intakes, strict=True)]
         heartbeat = HeartbeatService(
             ledger,
             Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source)),
@@ -163,6 +171,8 @@ class Daemon:
         while not self._stopped.wait(DRAIN_LOOK):
             if _drained(dispatch, [*intakes, *replays], self._stopped):
                 self.stop("all that the site shows is handled")
+            elif any(intake.another_log for intake in intakes):
+                self.stop("a site shows another event log than before, and a drain does not wait for an operator")
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
 
@@ -192,10 +202,11 @@ class Daemon:
             return
         if self._settings.id_file is not None and self._settings.id_file.exists():
             import_state(ledger, self._settings, log.newest_id, time.time())
-            if ledger.site(site.name).cursor is not None:
+            if ledger.site(site.name).cursor:
                 return
         newest = log.newest_id()
-        ledger.record(Intake(site.name, cursor=newest), time.time())
+        empty_at = None if newest else _empty_at(site, log)
+        ledger.record(Intake(site.name, cursor=newest, empty_at=empty_at), time.time())
         telemetry.emit("site.newest", site=site.name, event_id=newest)
 
     def _refuse_start_from(self, ledger: SqliteLedger) -> None:
@@ -221,8 +232,27 @@ def _log(site: SiteSettings) -> EventLog:
     return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
 
 
-def _replay(site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None]) -> ReplayService:
-    return ReplayService(site.name, ledger, registry, _log(site), page=site.page, most_waiting=site.most_waiting, recorded=recorded)
+def _empty_at(site: SiteSettings, log: EventLog) -> float:
+    """When a log without any event was asked, by the earlier of our clock and the site's. Asked twice, and in two ways."""
+    page = log.read(0, 1)
+    if page.events:
+        raise SiteError(f"{site.url} said that it has no event, and then showed event {page.events[0].id}")
+    return min(time.time(), page.at or math.inf)
+
+
+def _replay(
+    site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None], intake: IntakeService
+) -> ReplayService:
+    return ReplayService(
+        site.name,
+        ledger,
+        registry,
+        _log(site),
+        page=site.page,
+        most_waiting=site.most_waiting,
+        recorded=recorded,
+        readable=lambda: intake.readable,
+    )
 
 
 Reader = IntakeService | ReplayService

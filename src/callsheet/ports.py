@@ -15,7 +15,7 @@ from callsheet.domain.event import Event
 from callsheet.domain.operation import Operation, SessionCommand
 from callsheet.domain.overview import Changed, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
-from callsheet.domain.reading import Gap, Intake, SiteState
+from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ class EventLog(Protocol):
 
     def newest_id(self) -> int:
         """The id of the newest event; 0 when the log is empty."""
+
+    def fingerprints(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
+        """Of those of these events that the site shows. One request; none for no ids."""
 
     def settled_id(self, after: int, before: float) -> int:
         """The newest id of those events behind ``after`` that have none made later than ``before`` (epoch) in front of them.
@@ -123,8 +126,9 @@ class Ledger(Protocol):
         Many are changed in many transactions, so that nobody waits for it; ``told`` hears after each how many were changed by
         then, and how many are meant. Whatever interrupts it, the rest is left as it was, and the command can be given again.
 
-        StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen. A REPLAY is only noted here: ``site``
-        tells it to whoever reads; so are WARM and RETIRE, which ``beat`` tells.
+        StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen, and for a RESET of a site never read. A
+        REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM and RETIRE, which ``beat`` tells. Events of the
+        log that a RESET goes on with are new, whatever ids the deliveries of the log before have.
         """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:

@@ -24,6 +24,8 @@ SIGNALS: dict[str, str] = {
     "site.newest": "site, event_id: where a site without state begins",
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
     "site.recovered": "site, seconds (of outage)",
+    "site.changed": "site, address, problem: it shows another event log than before, which is not read",
+    "site.recognized": "site, cursor: it shows the log that was read (again), or an operator has said how to go on",
     "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
     "events.sifted": "site, after, until, types (how many are read up to there; events of others are left out)",
     "events.routed": "site, events, deliveries, plugins (name → new deliveries)",

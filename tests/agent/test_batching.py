@@ -9,7 +9,7 @@ import pytest
 from callsheet.domain.callback import CallbackKey
 from callsheet.domain.delivery import Delivery, Report, Run, Verdict
 from callsheet.wire.causality import Signature
-from callsheet.workers.worker_messages import calls_of
+from callsheet.workers.worker_messages import calls_of, run_message
 from tests.support.events import callback
 from tests.support.executor_bench import SITE, Stage, key
 
@@ -189,3 +189,12 @@ def test_who_is_called_together() -> None:
     # What had a part in a worker's death runs by itself: the guilty one shows.
     assert sizes(("many", 0, 1), ("many", 0, 1), fresh, fresh) == (1, 1, 2)
     assert calls_of(Run(1, key("other"), "", ()), known) == ()
+
+
+def test_events_of_one_id_from_two_logs_of_a_site_are_told_apart() -> None:
+    many = CallbackKey(key("batched"), "many")
+    # Each log's event for two callbacks: its text is sent once
+    texts = ('{"id": 7, "log": "old"}', '{"id": 7, "log": "old"}', '{"id": 7, "log": "new"}', '{"id": 7, "log": "new"}')
+    run = Run(1, key("batched"), "lane", tuple(Delivery(number, many, 7, text) for number, text in enumerate(texts)))
+    sent = run_message(run, {})["deliveries"]
+    assert [delivery[-1] and delivery[-1]["log"] for delivery in sent] == ["old", None, "new", None]

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from callsheet.domain.event import Event
-from callsheet.domain.reading import Gap
+from callsheet.domain.reading import Fingerprint, Gap
 from callsheet.errors import SiteError, SiteRefusedError
+from callsheet.policy.log_identity import fingerprint
 from callsheet.ports import EventLog, Page
 from callsheet.sandbox import Sandbox
 
@@ -38,6 +39,21 @@ class EventLogContract:
         sandbox.skip_event_id(10)
         assert log.newest_id() == first[-1]
         assert log.newest_id() < sandbox.add_event("Shotgun_Shot_New") == log.newest_id()
+
+    # -- what tells events from others of the same id
+
+    def test_fingerprints_are_those_of_the_events_that_are_shown(self, sandbox: Sandbox, log: EventLog) -> None:
+        sandbox.add_events(2, "Shotgun_Shot_New", created_at=1_000)
+        hidden, *events = sandbox.add_events(3)
+        sandbox.withhold(hidden)
+        read = {event.id: fingerprint(event) for event in log.read(0, 100).events}
+        assert log.fingerprints([hidden, *events, 9_999_999]) == {one: read[one] for one in events}
+        assert log.fingerprints([1]) == {1: Fingerprint(1, "Shotgun_Shot_New", "1970-01-01T00:16:40Z")}
+
+    def test_the_fingerprints_of_nothing_are_no_request(self, sandbox: Sandbox, log: EventLog) -> None:
+        before = sandbox.requests()
+        assert log.fingerprints([]) == {}
+        assert sandbox.requests() == before
 
     # -- a page
 

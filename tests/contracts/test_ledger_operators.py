@@ -11,9 +11,9 @@ import pytest
 from callsheet.domain.callback import GLOBAL, CallbackKey, PluginKey
 from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
 from callsheet.domain.event import Event
-from callsheet.domain.operation import Operation, Verb
-from callsheet.domain.plugin import Hold
-from callsheet.domain.reading import Intake, Replay
+from callsheet.domain.operation import Operation, Reset, Verb
+from callsheet.domain.plugin import Hold, PluginState
+from callsheet.domain.reading import Fingerprint, Gap, Intake, Replay
 from callsheet.errors import StateError
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
 from tests.support.events import SITE, SUBJECTS, event
@@ -366,3 +366,85 @@ def test_operations_are_on_record_newest_first_with_who_when_why_and_what(desk: 
     assert [row.asked for row in rows][1:] == ["plugin plugin", "plugin plugin, lane lane", "state dead, plugin plugin"]
     assert desk.ledger.overview(operations=9).operations[-1].asked == "state dead, plugin plugin, entity Asset:999"
     assert desk.ledger.overview().operations == ()
+
+
+# -- another event log
+
+
+def _reset(desk: Desk, cursor: int | None, *, site: str = SITE) -> None:
+    told = Reset("studio.example", cursor, (Fingerprint(cursor or 1, "A_Type", "2027"),))
+    desk.ledger.operate(Operation(Verb.RESET, "ada@stage", "restored", DeliveryQuery(site=site), reset=told), desk.now)
+
+
+def test_a_reset_sets_cursor_address_and_all_plugins_and_gives_up_gaps_and_replays(desk: Desk) -> None:
+    desk.enrol(file(), file("behind"))
+    gaps = (Gap(80, 82, 1e9), Gap(7, 7, 1e9, "plugin"))
+    desk.ledger.record(Intake(SITE, cursor=90, gaps=gaps, positions={"behind": 40}, address="old.example"), desk.now)
+    desk.ledger.operate(Operation(Verb.REPLAY, "ada", "", DeliveryQuery(site=SITE, plugin="plugin"), ((1, 5),)), desk.now)
+    _reset(desk, 60)
+    state = desk.ledger.site(SITE)
+    assert (state.cursor, state.address, state.recent) == (60, "studio.example", (Fingerprint(60, "A_Type", "2027"),))
+    assert (state.gaps, state.positions, state.replays) == ((), {"plugin": None, "behind": None}, ())
+    (row,) = [one for one in desk.ledger.overview(operations=9).operations if one.verb is Verb.RESET]
+    assert (row.asked, row.who, row.why) == (f"site {SITE}, address studio.example, cursor 60", "ada@stage", "restored")
+
+
+def test_after_a_reset_events_are_new_though_the_log_before_had_their_ids(desk: Desk) -> None:
+    desk.record_events(1, 2, 3, 4)
+    desk.settle(desk.claim_one(), DONE, DEAD)
+    desk.record(cursor=4)
+    _reset(desk, 1)
+    # Then what is open of the old log comes first, in its order, and all of the new one behind it
+    assert desk.record(*(delivery(number, lane="lane") for number in (2, 3)), cursor=3) == 2
+    assert desk.run_all() == [3, 4, 2, 3]
+    assert sorted(row.event_id for row in desk.rows(DONE)) == [1, 2, 3, 3, 4]
+    # And what was dead of the old log can still be tried again
+    assert [row.event_id for row in desk.operate(Verb.RETRY, states=(DEAD,))] == [2]
+    assert desk.run_all() == [2]
+
+
+def test_a_delivery_that_runs_during_a_reset_ends_as_it_would_have(desk: Desk) -> None:
+    desk.record_events(1, 2, 3)
+    run = desk.claim_one(most=2)
+    desk.record(cursor=3)
+    _reset(desk, 2)
+    desk.record_events(3)
+    assert len(desk.rows(RUNNING)) == 2
+    desk.settle(run, DONE, DONE)
+    assert desk.run_all() == [3, 3]
+
+
+def test_a_site_can_be_reset_again_and_again(desk: Desk) -> None:
+    desk.record(cursor=9)
+    for _ in range(3):
+        desk.record_events(4, 5)
+        _reset(desk, 3)
+    assert desk.run_all() == [4, 5, 4, 5, 4, 5]
+    assert listed(desk, event_id=5) == [5, 5, 5]
+
+
+def test_a_reset_of_the_address_alone_leaves_the_rest(desk: Desk) -> None:
+    desk.record_events(1, 2)
+    desk.record(cursor=2)
+    before = desk.ledger.site(SITE)
+    _reset(desk, None)
+    assert desk.ledger.site(SITE) == replace(before, address="studio.example")
+    assert desk.run_all() == [1, 2]
+
+
+def test_a_site_that_was_never_read_is_not_reset(desk: Desk) -> None:
+    desk.enrol(file())
+    with pytest.raises(StateError, match="never been read"):
+        _reset(desk, 5)
+    with pytest.raises(StateError, match="Site nowhere has never been read"):
+        _reset(desk, 5, site="nowhere")
+
+
+def test_plugins_that_take_turns_do_so_across_a_reset(desk: Desk) -> None:
+    desk.enrol(file("a"), file("b", ordinal=1), state=PluginState.READY)
+    desk.free = {PluginKey(SITE, "a"): 1, PluginKey(SITE, "b"): 1}
+    for number in (7, 8):
+        desk.record(*(delivery(number, plugin=name, lane=GLOBAL) for name in "ab"), cursor=number)
+    _reset(desk, 6)
+    desk.record(*(delivery(7, plugin=name, lane=GLOBAL) for name in "ab"), cursor=7)
+    assert desk.run_all() == [7, 7, 8, 8, 7, 7]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from shotgun_api3.shotgun import Shotgun
 
 from callsheet.errors import SiteError
 from callsheet.sandbox import Sandbox
@@ -60,6 +61,21 @@ def test_an_answer_is_not_asked_for_twice_after_a_rest(
     with pytest.raises(SiteError):
         log.read(0, 10)
     assert sandbox.requests()["read"] == before + 1
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", '{"message": "service unavailable"}', '{"results": {}}', '{"results": []}', "[]", "null", "7"]
+)
+def test_json_without_a_list_of_entities_is_no_end_of_the_log(
+    sandbox: Sandbox, log: SiteEventLog, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    sandbox.add_events(3)
+    log.read(0, 10)
+    answer = ((200, "OK"), {"content-type": "application/json"}, body.encode())
+    monkeypatch.setattr(Shotgun, "_http_request", lambda *_request: answer)
+    for ask in (log.newest_id, lambda: log.read(0, 10), lambda: log.fingerprints([1]), lambda: log.settled_id(0, 1e9)):
+        with pytest.raises(SiteError, match="isn't the API's"):
+            ask()
 
 
 @pytest.mark.parametrize("status", [502, 504])

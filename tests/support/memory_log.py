@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from callsheet.domain.event import Event
-from callsheet.domain.reading import Gap
+from callsheet.domain.reading import Fingerprint, Gap
 from callsheet.errors import SiteError
+from callsheet.policy.log_identity import fingerprint
 from callsheet.ports import Page
 from tests.support.events import event
 
@@ -21,6 +22,8 @@ class MemoryLog:
         self.ids = list(ids)
         self.make = make
         self.reads = 0
+        self.looks = 0
+        """How often fingerprints were asked for."""
         self.fails_at: set[int] = set()
         """Which reads fail, counted from 1."""
         self.most_at_once = 0
@@ -33,6 +36,10 @@ class MemoryLog:
 
     def newest_id(self) -> int:
         return max(self.ids, default=0)
+
+    def fingerprints(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
+        self.looks += 1
+        return {one: fingerprint(self.make(one)) for one in ids if one in self.ids}
 
     def settled_id(self, after: int, before: float) -> int:
         settled = after

@@ -58,6 +58,19 @@ def test_a_lost_site_is_told_with_since_when_and_why() -> None:
     assert "`callsheet check studio.toml`" in line
 
 
+def test_a_site_that_shows_another_event_log_is_told_with_the_commands_to_go_on() -> None:
+    changed = replace(WELL.health[0], newest=70, problem="its newest event is 70, and it was read up to event 118")
+    shown = replace(WELL, health=(changed,))
+    (line,) = told(shown)
+    assert (
+        "Site studio (https://studio.example) does not show the event log that was read before: its newest event is 70, and" in line
+    )
+    for choice in ("--to-newest", "--from ID", "--same-log"):
+        assert f"`callsheet reset-cursor studio.toml --site studio {choice}`" in line
+    (site,) = json_output.overview(shown, [], NOW)["sites"]
+    assert (site["newest"], site["behind"], site["problem"]) == (70, 0, changed.problem)
+
+
 def test_what_a_stopped_daemon_heard_of_its_site_is_no_trouble_of_now() -> None:
     assert WELL.heartbeat is not None
     stopped = replace(WELL.heartbeat, at=NOW - 600)
@@ -159,6 +172,7 @@ def test_status_in_json_says_the_same_as_data() -> None:
             "answered_at": "2023-11-14T22:13:18.000Z",
             "error": None,
             "error_since": None,
+            "problem": None,
             "cursor": 118,
             "newest": 120,
             "behind": 2,

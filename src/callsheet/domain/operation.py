@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.reading import Fingerprint
 
 
 class Verb(StrEnum):
@@ -19,6 +20,20 @@ class Verb(StrEnum):
     STOP = "stop"  # replays (``ids`` of the query are theirs) read no further; what they have made waiting stays
     WARM = "warm"  # the daemon opens the Toolkit session of the query's project ahead of time
     RETIRE = "retire"  # it ends that session, after what it runs
+    RESET = "reset"  # the reading of a site goes on elsewhere: its event log is another one, or it has another address
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """How the reading of a site goes on: of the log at ``address``, behind ``cursor``, where ``recent`` are its last events.
+
+    ``cursor`` None: the log is the one that was read before, and nothing but its address has changed. Else all plugins stand at the
+    cursor, and nothing is waited for or replayed any more; what is still open of the old log is run first.
+    """
+
+    address: str
+    cursor: int | None = None
+    recent: tuple[Fingerprint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,7 @@ class Operation:
     why: str = ""
     query: DeliveryQuery = field(default_factory=DeliveryQuery)
     ranges: tuple[tuple[int, int], ...] = ()
+    reset: Reset | None = None
 
 
 @dataclass(frozen=True, slots=True)

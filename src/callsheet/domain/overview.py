@@ -25,7 +25,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class SiteHealth:
-    """What `status` shows of a site. ``error`` is None while it answers."""
+    """What `status` shows of a site. ``error`` is None while it answers.
+
+    ``problem``: why it is not read all the same: its event log is another one than before. Nothing of it is delivered, either.
+    """
 
     site: str
     url: str
@@ -33,6 +36,7 @@ class SiteHealth:
     answered_at: float | None
     error: str | None = None
     error_since: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

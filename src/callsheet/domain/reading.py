@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import NewDelivery
@@ -21,6 +22,14 @@ class Gap:
     last: int
     until: float
     plugin: str | None = None
+
+
+class Fingerprint(NamedTuple):
+    """What tells an event from another one of the same id: its type, and when it was made, both as the site writes them."""
+
+    id: int
+    event_type: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,10 @@ class SiteState:
     ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
     ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended. ``holds``: plugin name → the
     lanes of it that an operator holds; None among them: all.
+
+    ``address``: of the site whose log was read (policy.log_identity). ``recent``: the last events read, in order. ``empty_at``: at
+    that time, of the first start, the log was empty; older events are not delivered. ``log_epoch``: how many other event logs were
+    read under this name before.
     """
 
     site: str
@@ -61,13 +74,18 @@ class SiteState:
     waiting: Mapping[str, int] = field(default_factory=dict)
     replays: tuple[Replay, ...] = ()
     holds: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+    address: str | None = None
+    recent: tuple[Fingerprint, ...] = ()
+    empty_at: float | None = None
+    log_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
     """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are.
 
-    ``replay``: the deliveries are made again for it, and this is how it stands after the page.
+    ``replay``: the deliveries are made again for it, and this is how it stands after the page. ``log_epoch``: of the log that was
+    read; nothing is recorded if an operator has set the site to another one since. ``empty_at`` belongs to the cursor beside it.
     """
 
     site: str
@@ -77,3 +95,7 @@ class Intake:
     gaps: tuple[Gap, ...] | None = None
     positions: Mapping[str, int | None] = field(default_factory=dict)
     replay: Replay | None = None
+    address: str | None = None
+    recent: tuple[Fingerprint, ...] | None = None
+    empty_at: float | None = None
+    log_epoch: int | None = None

@@ -133,7 +133,7 @@ def choose_site(settings: Settings, name: str | None) -> SiteSettings:
     names = ", ".join(site.name for site in settings.sites)
     if name is None:
         if len(settings.sites) > 1:
-            raise StateError(f"an id file is of one site, and {settings.source} has several; name one of: {names}")
+            raise StateError(f"{settings.source} has several sites; name one with --site: {names}")
         return settings.sites[0]
     for site in settings.sites:
         if site.name == name:

@@ -253,6 +253,12 @@ TABLE: dict[str, Entry] = {
     "site.newest": _says(INFO, "Last event id ({event_id}) from the SG database."),
     "site.lost": Entry(ERROR, _site_lost),
     "site.recovered": _says(INFO, "Connected to SG again after {seconds:.0f} s."),
+    "site.changed": _says(
+        ERROR,
+        "Site {site} ({address}) does not show the event log that was read before: {problem}. Nothing is read from it, and none of "
+        "its deliveries is run, until `callsheet reset-cursor` says how to go on; `callsheet status` shows the choices.",
+    ),
+    "site.recognized": _says(INFO, "Site {site} is read again, behind event {cursor}."),
     "events.read": Entry(DEBUG, _got),
     "events.sifted": _says(INFO, "Far behind: up to event {until}, only events of the {types} types that plugins want are read."),
     "events.routed": _says(DEBUG, "Recorded {deliveries} deliveries for {events} events."),

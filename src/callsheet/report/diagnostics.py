@@ -61,6 +61,15 @@ def _of_daemon(heartbeat: Heartbeat | None, config: str, now: float) -> Iterator
 
 
 def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
+    if health.problem is not None:
+        reset = command("reset-cursor", config, f"--site {health.site}")
+        yield Trouble(
+            f"Site {health.site} ({health.url}) does not show the event log that was read before: {health.problem}. Nothing "
+            "is read from it, and none of its deliveries is run.",
+            f"Nothing is skipped until you say how to go on. Was it restored, or is it another site: `{reset} --to-newest` goes on "
+            f"behind its newest event, `{reset} --from ID` at that one. Has only its address changed: `{reset} --same-log`. Is the "
+            "address wrong: correct it.",
+        )
     if health.error is None:
         return
     lasting = "" if health.error_since is None else f" for {duration(now - health.error_since)}"

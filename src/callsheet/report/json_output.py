@@ -64,8 +64,9 @@ def daemon(heartbeat: Heartbeat | None, now: float) -> Facts:
 
 def site(state: SiteState, health: SiteHealth | None) -> Facts:
     """A site: whether it answers, and how far it has been read. ``behind`` counts ids, some of which may never have been events."""
-    seen = [one for one in (state.cursor, health.newest if health else None) if one is not None]
-    newest = max(seen, default=None)
+    shown = health.newest if health else None
+    # A newest id may be some time old, unless the log is another one.
+    newest = shown if health and health.problem else max((one for one in (state.cursor, shown) if one is not None), default=None)
     return {
         "site": state.site,
         "url": health.url if health else None,
@@ -73,6 +74,7 @@ def site(state: SiteState, health: SiteHealth | None) -> Facts:
         "answered_at": iso(health.answered_at) if health else None,
         "error": health.error if health else None,
         "error_since": iso(health.error_since) if health else None,
+        "problem": health.problem if health else None,
         "cursor": state.cursor,
         "newest": newest,
         "behind": None if newest is None or state.cursor is None else max(newest - state.cursor, 0),

@@ -45,10 +45,11 @@ class CatchUpReader:
                 groups.setdefault(position, []).append(name)
         more = False
         for position, stop in pairwise([*sorted(groups), state.cursor]):
-            more |= self._advance(groups[position], position, stop, state.cursor, ready)
+            more |= self._advance(groups[position], position, stop, state, ready)
         return more
 
-    def _advance(self, names: list[str], position: int, stop: int, cursor: int, ready: Ready) -> bool:
+    def _advance(self, names: list[str], position: int, stop: int, state: SiteState, ready: Ready) -> bool:
+        assert state.cursor is not None
         deliveries: list[NewDelivery] = []
         reached = stop
         if position < stop:
@@ -60,10 +61,11 @@ class CatchUpReader:
             tell_read(self._site, page.events, self._steady() - began, late=0)
             reached = page.events[-1].id if page.full and page.events else stop
             deliveries = [delivery for event in page.events for delivery in routes.route(event)]
-        joined = reached >= cursor
+        joined = reached >= state.cursor
         place = None if joined else reached
-        self._router.record(Intake(self._site, tuple(deliveries), positions=dict.fromkeys(names, place)))
+        positions = dict.fromkeys(names, place)
+        self._router.record(Intake(self._site, tuple(deliveries), positions=positions, log_epoch=state.log_epoch))
         if joined:
             for name in names:
-                telemetry.emit("plugin.joined", site=self._site, plugin=name, position=cursor)
+                telemetry.emit("plugin.joined", site=self._site, plugin=name, position=state.cursor)
         return not joined

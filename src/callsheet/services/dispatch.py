@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from callsheet import telemetry
 from callsheet.domain.callback import Callback, OnDead, PluginKey, RetryPolicy
@@ -39,14 +39,19 @@ class Dispatch(Service):
         owner: str,
         *,
         settled: Callable[[], None] = lambda: None,
+        stopped: Callable[[], Container[str]] = frozenset,
         run_length: int = 2000,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """``owner`` names this daemon in the ledger's lanes. ``settled`` is called whenever deliveries were finished."""
+        """``owner`` names this daemon in the ledger's lanes. ``settled`` is called whenever deliveries were finished.
+
+        ``stopped``: the sites of which nothing may be run now.
+        """
         super().__init__()
         self._settled = settled
+        self._stopped = stopped
         self._executor = executor
         self._ledger = ledger
         self._registry = registry
@@ -222,10 +227,12 @@ class Dispatch(Service):
         runs = [run for run, _ in self._running.values()]
         self._recalled &= self._running.keys()
         holds = {site: self._ledger.site(site).holds for site in {run.plugin.site for run in runs}}
+        stopped = self._stopped()
         held = [
             run
             for run in runs
-            if run.id not in self._recalled and holds[run.plugin.site].get(run.plugin.name, frozenset()) & {None, run.lane}
+            if run.id not in self._recalled
+            and (run.plugin.site in stopped or holds[run.plugin.site].get(run.plugin.name, frozenset()) & {None, run.lane})
         ]
         if held:
             self._recalled.update(run.id for run in held)
@@ -235,7 +242,8 @@ class Dispatch(Service):
         self._asked = False
         now = self._clock()
         self._look_at = self._steady() + LOOK_EVERY
-        free = self._executor.free()
+        stopped = self._stopped()
+        free = {plugin: slots for plugin, slots in self._executor.free().items() if plugin.site not in stopped}
         runs, due = self._ledger.claim(free, self._run_length, self._owner, now)
         if due is not None:
             self._look_at = min(self._look_at, self._steady() + due - now)

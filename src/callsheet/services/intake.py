@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from callsheet import telemetry
 from callsheet.domain.overview import SiteHealth
-from callsheet.domain.reading import SiteState
+from callsheet.domain.reading import Intake, SiteState
 from callsheet.errors import SiteError
 from callsheet.ports import EventLog, Ledger
 from callsheet.services.catch_up import CatchUpReader
 from callsheet.services.live_reader import LiveReader, Reading
+from callsheet.services.log_check import LogCheck
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.router import Router
 from callsheet.services.service import Service
@@ -25,6 +28,13 @@ SOON = 0.05
 
 CROWDED = 0.5
 """Seconds until the next step while a plugin has too much waiting; `wake` ends it when there is room again."""
+
+
+FIRST_LOOK = 5.0
+"""Seconds for which deliveries from before the start wait for the first look at their site's log: it may be another one by now."""
+
+RECHECK = 2.0
+"""Seconds between two looks at a site that shows another event log than before: an operator may have said how to go on."""
 
 
 class IntakeService(Service):
@@ -53,11 +63,18 @@ class IntakeService(Service):
         self._monitor = monitor
         self._begin = begin
         self._steady = steady
+        self._now = clock
+        self._check = LogCheck(reading.site, reading.url, log, ledger, clock=clock, steady=steady)
+        self._epoch: int | None = None
         router = Router(reading.site, ledger, recorded, clock)
         self._behind = CatchUpReader(reading.site, reading.page, log, router, monitor, steady=steady)
-        self._live_reader = LiveReader(reading, log, router, monitor, registry, clock=clock, steady=steady)
+        self._live_reader = LiveReader(reading, log, router, monitor, registry, check=self._check, clock=clock, steady=steady)
         self._poll_at = 0.0
         self._retry_at = 0.0
+        self._readable = False
+        self._recorded = recorded
+        self._looked = False
+        self._look_by = steady() + FIRST_LOOK
         self.crowded = False
         """A plugin has too much waiting; whoever makes room should `wake` this service."""
         self.caught_up = False
@@ -71,7 +88,7 @@ class IntakeService(Service):
 
     def step(self) -> float:
         """Read a page for every group of plugins that has room; returns the seconds to wait."""
-        if self._registry.starting(self._reading.site):
+        if self._looked and self._registry.starting(self._reading.site):
             return SOON
         pause = self._retry_at - self._steady()
         if pause > 0:  # woken, since a plugin has room again; the site is left in peace nevertheless
@@ -80,6 +97,8 @@ class IntakeService(Service):
             delay = self._step()
         except SiteError as error:
             self.caught_up = False
+            self._check.demand()
+            self._note_look()
             pause = self._monitor.failed(error)
             self._retry_at = self._steady() + pause
             return pause
@@ -88,12 +107,29 @@ class IntakeService(Service):
 
     @property
     def out_of_reach(self) -> bool:
-        """The site refuses, or did not answer several times in a row."""
-        return self._monitor.lasting
+        """The site refuses, did not answer several times in a row, or shows another event log than before."""
+        return self._monitor.lasting or self.another_log
+
+    @property
+    def another_log(self) -> bool:
+        """The site shows another event log than before."""
+        return self._check.problem is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing that was recorded of the site may run: its log is another one, or it has not been looked at yet."""
+        return self.another_log or (not self._looked and self._steady() < self._look_by)
+
+    @property
+    def readable(self) -> bool:
+        """The site's event log was looked at, and is the one that was read before."""
+        return self._readable
 
     def health(self) -> SiteHealth:
         """How the site is, for `status`."""
-        return self._monitor.health(self._live_reader.newest)
+        problem = self._check.problem
+        newest = self._live_reader.newest if problem is None else self._check.newest
+        return replace(self._monitor.health(newest), problem=problem)
 
     def _step(self) -> float:
         state = self._ledger.site(self._reading.site)
@@ -101,6 +137,31 @@ class IntakeService(Service):
             self._begin(self._log)
             self._monitor.answered()
             state = self._ledger.site(self._reading.site)
+        if state.log_epoch != self._epoch:
+            self._live_reader.forget()
+            self._epoch = state.log_epoch
+        delay = self._look(state)
+        self._note_look()
+        if delay is not None:
+            return delay
+        # A look need not wait for plugins, as reading does.
+        return SOON if self._registry.starting(self._reading.site) else self._read(state)
+
+    def _look(self, state: SiteState) -> float | None:
+        """See that there is a log to read, and the right one; else the seconds to wait."""
+        if state.empty_at is not None:
+            self.caught_up = not self._begin_behind(state, state.empty_at)
+            self._monitor.answered(state.clock)
+            return self._reading.poll if self.caught_up else 0.0
+        self._readable = self._check.passed(state)
+        if self._readable:
+            return None
+        self.caught_up = False
+        if self._check.asked:
+            self._monitor.answered(state.clock)
+        return min(self._reading.poll, RECHECK)
+
+    def _read(self, state: SiteState) -> float:
         ready = self._registry.ready(self._reading.site)
         more = False
         if any(state.positions.get(name) is not None for name in ready.callbacks):
@@ -120,6 +181,22 @@ class IntakeService(Service):
         delay = max(0.0, self._poll_at - self._steady())
         # Where all that stand at the cursor are full, the poll is overdue, and stays so until one of them has room.
         return min(CROWDED, delay or self._reading.poll) if crowded else delay
+
+    def _note_look(self) -> None:
+        if not self._looked:
+            self._looked = True
+            self._recorded()  # what waits from before may run now
+
+    def _begin_behind(self, state: SiteState, empty_at: float) -> bool:
+        """At the first start the log was empty, or hidden from the script. Once it shows events, begin behind those from before."""
+        if not self._log.newest_id():
+            return False
+        # A second less, since that is how fine the times of events are.
+        cursor = self._log.settled_id(0, empty_at - 1)
+        self._ledger.record(Intake(self._reading.site, cursor=cursor, log_epoch=state.log_epoch), self._now())
+        if cursor:
+            telemetry.emit("site.newest", site=self._reading.site, event_id=cursor)
+        return True
 
     def _has_room(self, state: SiteState, plugin: str) -> bool:
         # Half the limit, so that a plugin at the limit gets whole pages again instead of one event at a time.

@@ -11,7 +11,9 @@ from typing import Literal
 from callsheet import telemetry
 from callsheet.domain.reading import Gap, Intake, SiteState
 from callsheet.policy import gaps
+from callsheet.policy.log_identity import remembered
 from callsheet.ports import EventLog, Page
+from callsheet.services.log_check import LogCheck
 from callsheet.services.plugin_registry import PluginRegistry, Ready
 from callsheet.services.router import Router, has_passed, tell_read
 from callsheet.services.site_health import SiteMonitor
@@ -48,6 +50,7 @@ class LiveReader:
         monitor: SiteMonitor,
         registry: PluginRegistry,
         *,
+        check: LogCheck,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,17 +59,25 @@ class LiveReader:
         self._router = router
         self._monitor = monitor
         self._registry = registry
+        self._check = check
         self._now = clock
         self._steady = steady
         self._asked_gaps_at = -math.inf
         self._looked_at = -math.inf
+        self.draining = False
+        """Read to the end that the log has at the first look, and no further."""
+
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of the log any more: from now on it is another one."""
         self._settled = 0
         """Up to there the log is older than any gap is waited for: only types that are wanted need be read."""
         self._horizon: int | None = None
+        self._full_at: int | None = None
+        """The cursor behind a full page: what follows it comes at once, and may have been asked for ahead."""
         self.newest: int | None = None
         """The newest id that was seen, for `status`."""
-        self.draining = False
-        """Read to the end that the log has at the first look, and no further."""
 
     def read(self, state: SiteState, ready: Ready, crowded: Sequence[str]) -> bool | None:
         """One page for all that stand at the cursor; whether there is more to read, None if it was not the time to."""
@@ -82,8 +93,15 @@ class LiveReader:
         until = self._passable(cursor, state.gaps) if routes.types is not None else None
         types = routes.types if until is not None else None
         began = self._steady()
-        page = self._log.read(cursor, self._reading.page, until=until, missing=self._missing(state, ready), types=types)
+        # The first page of a poll begins with the event at the cursor, which costs nothing and tells whether the log is the same.
+        known = self._check.expected(state) if until is None and cursor != self._full_at and self._reading.page > 1 else None
+        after = cursor if known is None else cursor - 1
+        page = self._log.read(after, self._reading.page, until=until, missing=self._missing(state, ready), types=types)
         clock = self._monitor.answered(state.clock)
+        if known is not None:
+            if not self._check.recognises(page, known):
+                return True  # which is looked into at once
+            page = replace(page, events=tuple(event for event in page.events if event.id != cursor))
         now = self._now() if page.at is None else min(self._now(), page.at)
         found = self._admit(page, state, cursor, clock=clock, now=now, until=until)
         kept, expired = gaps.expire(found.gaps, clock, found.cursor)
@@ -106,12 +124,17 @@ class LiveReader:
                     clock=clock,
                     gaps=kept if kept != state.gaps else None,
                     positions=left_behind,
+                    recent=remembered(state.recent, found.take),
+                    log_epoch=state.log_epoch,
                 )
             )
         for name, position in left_behind.items():
             why = "full" if name in crowded else self._registry.state(self._reading.site, name).value
             telemetry.emit("plugin.behind", site=self._reading.site, plugin=name, position=position, why=why)
         more = page.full or until is not None
+        self._full_at = found.cursor if more else None
+        if known is None and not more and not page.events:
+            self._check.nothing_new()
         if self.draining and not more:
             self._horizon = found.cursor
         self._note_newest(found.cursor, full=more)

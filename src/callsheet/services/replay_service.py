@@ -37,9 +37,13 @@ class ReplayService(Service):
         page: int,
         most_waiting: int,
         recorded: Callable[[], None],
+        readable: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``page``, ``most_waiting``: see settings.SiteSettings. ``recorded`` is called after deliveries were made."""
+        """``page``, ``most_waiting``: see settings.SiteSettings. ``recorded`` is called after deliveries were made.
+
+        ``readable``: whether the site's log is the one that the replays are of.
+        """
         super().__init__()
         self.name = f"replay-{site}"
         self._site = site
@@ -49,6 +53,7 @@ class ReplayService(Service):
         self._page = page
         self._most_waiting = most_waiting
         self._recorded = recorded
+        self._readable = readable
         self._now = clock
         self._begun: set[int] = set()
         self.crowded = False
@@ -61,7 +66,7 @@ class ReplayService(Service):
     def step(self) -> float:
         """Read a page for each plugin that has a replay and room; returns the seconds to wait."""
         self.caught_up = False
-        if self._registry.starting(self._site):
+        if self._registry.starting(self._site) or not self._readable():
             return LOOK_EVERY / 10
         state = self._ledger.site(self._site)
         ready = self._registry.ready(self._site).callbacks
@@ -98,7 +103,7 @@ class ReplayService(Service):
             after = replace(replay, position=reached, events=replay.events + len(page.events))
         over = piece(after, cursor or 0, self._page) is None
         after = replace(after, ended_at=self._now() if over else None)
-        made = self._ledger.record(Intake(self._site, deliveries, replay=after), self._now())
+        made = self._ledger.record(Intake(self._site, deliveries, replay=after, log_epoch=state.log_epoch), self._now())
         self._tell("replay.read", replay, events=after.events - replay.events, deliveries=made, position=after.position)
         if over:
             self._tell("replay.ended", replay, events=after.events, deliveries=replay.deliveries + made)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from callsheet.domain.event import Event
-from callsheet.domain.reading import Gap
+from callsheet.domain.reading import Fingerprint, Gap
+from callsheet.policy.log_identity import fingerprint
 from callsheet.ports import Page
 from callsheet.site.client import RawShotgun, SiteClient
 
@@ -25,6 +26,14 @@ class SiteEventLog:
     def newest_id(self) -> int:
         """See ports.EventLog."""
         return self._first_id([], "desc") or 0
+
+    def fingerprints(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
+        """See ports.EventLog."""
+        if not ids:
+            return {}
+        wanted = [["id", "in", list(ids)]]
+        found = self._client.ask(lambda client: client.find("EventLogEntry", wanted, ["event_type", "created_at"]))
+        return {event.id: fingerprint(event) for event in (Event(self._site, data) for data in found)}
 
     def settled_id(self, after: int, before: float) -> int:
         """See ports.EventLog."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from callsheet.domain.reading import Gap
+from callsheet.domain.reading import Fingerprint, Gap
 from callsheet.ports import EventLog, Page
 from callsheet.site.range_prefetch import RangePrefetch, Scope
 from callsheet.site.reader_pool import ReaderPool
@@ -40,6 +40,10 @@ class Prefetch:
         self._newest = self._direct.newest_id()
         self._newest_at = time.monotonic()
         return self._newest
+
+    def fingerprints(self, ids: Sequence[int]) -> dict[int, Fingerprint]:
+        """See ports.EventLog."""
+        return self._direct.fingerprints(ids)
 
     def settled_id(self, after: int, before: float) -> int:
         """See ports.EventLog."""

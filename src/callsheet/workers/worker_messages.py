@@ -117,8 +117,9 @@ def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback], calls: Sequen
         word = words.get(name)
         if word is None:
             word = words[name] = json.dumps(name)
-        event = "null" if delivery.event_id == before else delivery.payload
-        before = delivery.event_id
+        # By its text: events of the log that a site had before may have the same ids.
+        event = "null" if delivery.payload == before else delivery.payload
+        before = delivery.payload
         go_on = "true" if _goes_on(callbacks.get(delivery.callback), delivery) else "false"
         parts.append(f"[{delivery.id},{word},{delivery.attempts + 1},{go_on},{event}]")
     together = f'"calls":{json.dumps(calls)},' if calls else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, Failure, State
 from callsheet.domain.event import subject_of
-from callsheet.ledgers.sqlite import state_counters
+from callsheet.ledgers.sqlite import event_logs, state_counters
 from callsheet.ledgers.sqlite.lane_heads import RUNNING
 
 OPEN = frozenset(state for state in State if state < State.DONE)
@@ -40,7 +40,6 @@ _ENTITY = "(instr(e.payload, :entity_id) AND instr(e.payload, :entity_type) AND 
 _KIND = "(SELECT kind FROM failures WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1)"
 _FAILED = "SELECT delivery_id FROM failures WHERE kind = :error OR kind LIKE '%.' || :error"
 _ONE_VALUE = {
-    "event_id": "d.event_id = :event_id",
     "lane": "d.lane_id IN (SELECT id FROM lanes WHERE key = :lane)",
     "since": "(d.recorded >= :since OR d.finished >= :since)",
     "before": "d.recorded < :before",
@@ -80,7 +79,7 @@ def ids(tx: sqlite3.Connection, query: DeliveryQuery) -> list[int]:
 
 def _chosen(tx: sqlite3.Connection, query: DeliveryQuery) -> tuple[str, dict[str, Any]]:
     """SQL that chooses the ids, up to ``:limit``, and its other parameters."""
-    wanted, params = _conditions(query)
+    wanted, params = _conditions(tx, query)
     events = _EVENTS if query.event_type is not None or query.project is not None or query.entity is not None else ""
     chosen = (
         f"SELECT d.id FROM deliveries AS d {_hint(tx, query)} CROSS JOIN lanes AS l ON l.id = d.lane_id{events}"  # noqa: S608 - values go as parameters
@@ -115,7 +114,7 @@ def _by_entity(query: DeliveryQuery) -> bool:
     return query.entity is not None and not (query.states or query.plugin or query.callback or query.lane or query.ids)
 
 
-def _conditions(query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
+def _conditions(tx: sqlite3.Connection, query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
     given = {name: getattr(query, name) for name in _ONE_VALUE if getattr(query, name) is not None}
     wanted = ["1", *(_ONE_VALUE[name] for name in given)]
     params: dict[str, Any] = dict(given)
@@ -124,6 +123,8 @@ def _conditions(query: DeliveryQuery) -> tuple[list[str], dict[str, Any]]:
         wanted.append(condition)
         params.update(values)
 
+    if query.event_id is not None:
+        want("d.event_id IN (SELECT value FROM json_each(:events))", events=json.dumps(event_logs.stored_ids(tx, query.event_id)))
     if query.ids:
         want("d.id IN (SELECT value FROM json_each(:ids))", ids=json.dumps(query.ids))
     if query.events is not None:
@@ -165,6 +166,7 @@ def _to_row(row: tuple[Any, ...], query: DeliveryQuery) -> DeliveryRow:
     failure = None
     if kind is not None:
         failure = Failure(kind, text, traceback, local_values) if query.failures else Failure(kind, text)
+    facts[4] = event_logs.real_id(facts[4])
     facts[7] = State(facts[7])
     facts.append(failure)
     return DeliveryRow(*facts)

@@ -15,7 +15,7 @@ from callsheet.domain.operation import Operation, OperationRow, Verb
 from callsheet.domain.overview import Changed
 from callsheet.domain.plugin import Hold
 from callsheet.errors import StateError
-from callsheet.ledgers.sqlite import delivery_queries, holds, replay_rows, session_commands
+from callsheet.ledgers.sqlite import delivery_queries, event_logs, holds, replay_rows, session_commands
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import resume
@@ -84,6 +84,8 @@ def _ask(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
         replay_rows.ask(tx, _note(tx, operation, now, 0), plugin_id, query.callback, operation.ranges)
     elif operation.verb is Verb.STOP:
         _note(tx, operation, now, replay_rows.stop(tx, query.ids, now))
+    elif operation.verb is Verb.RESET:
+        _reset(tx, operation, now)
     else:
         session_commands.ask(tx, _note(tx, operation, now, 0), operation.verb, query.site, query.project)
 
@@ -114,6 +116,16 @@ def _change(tx: sqlite3.Connection, names: Names, verb: Verb, query: DeliveryQue
     return ids
 
 
+def _reset(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
+    """Set a site to another event log, or to another address."""
+    site, reset = operation.query.site, operation.reset
+    known = site and tx.execute("SELECT id FROM sites WHERE name = ? AND cursor IS NOT NULL", (site,)).fetchone()
+    if not known or reset is None:
+        raise StateError(f"Site {site} has never been read, so there is nothing to reset.")
+    event_logs.set_site(tx, known[0], reset, now)
+    _note(tx, operation, now, 0)
+
+
 def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
     """The ids of the plugins that a command names: of one, or of its namesakes on several sites."""
     verb, query = operation.verb.value, operation.query
@@ -131,6 +143,8 @@ def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
 def _note(tx: sqlite3.Connection, operation: Operation, now: float, changed: int) -> int:
     """Put it on record; its id."""
     query = asdict(operation.query) | ({"ranges": operation.ranges} if operation.ranges else {})
+    if operation.reset is not None:
+        query |= {"address": operation.reset.address, "cursor": operation.reset.cursor}
     done = tx.execute(
         "INSERT INTO operations (at, verb, who, why, query, changed) VALUES (?, ?, ?, ?, ?, ?)",
         (now, operation.verb.value, operation.who, operation.why, json.dumps(query), changed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from callsheet.domain.delivery import State
 from callsheet.domain.overview import Heartbeat, Overview, SiteHealth
@@ -26,7 +27,7 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
     running = count_running(tx)
     states.update({State.RUNNING: running, State.WAITING: -running})
     heartbeat = tx.execute("SELECT pid, started_at, at, version, config, stopped_at FROM heartbeat").fetchone()
-    health = tx.execute("SELECT site, url, newest, answered_at, error, error_since FROM health ORDER BY site")
+    health = tx.execute("SELECT site, url, newest, answered_at, error, error_since, problem FROM health ORDER BY site")
     sites = [name for (name,) in tx.execute("SELECT name FROM sites ORDER BY name")]
     oldest = tx.execute(_OLDEST if state_counters.open_are_few(tx) else _OLDEST_OF_MANY).fetchone()
     return Overview(
@@ -57,6 +58,6 @@ def beat(tx: sqlite3.Connection, heartbeat: Heartbeat, health: Sequence[SiteHeal
     )
     tx.execute("DELETE FROM health")
     tx.executemany(
-        "INSERT INTO health (site, url, newest, answered_at, error, error_since) VALUES (?, ?, ?, ?, ?, ?)",
-        [(one.site, one.url, one.newest, one.answered_at, one.error, one.error_since) for one in health],
+        "INSERT INTO health (site, url, newest, answered_at, error, error_since, problem) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [astuple(one) for one in health],
     )

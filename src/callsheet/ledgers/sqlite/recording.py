@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import NewDelivery, State
-from callsheet.domain.reading import Gap, Intake, SiteState
+from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
 from callsheet.ledgers.sqlite import holds, replay_rows
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import postpone, resume
 from callsheet.ledgers.sqlite.state_counters import StateCounters, reserve
 
+_EPOCH = "SELECT log_epoch FROM sites WHERE id = ?"
+_MOVE = """
+    UPDATE sites SET
+        cursor = coalesce(:cursor, cursor),
+        clock = coalesce(:clock, clock),
+        address = coalesce(:address, address),
+        recent = coalesce(:recent, recent),
+        empty_at = CASE WHEN :cursor IS NULL THEN empty_at ELSE :empty_at END
+    WHERE id = :site
+"""
+
 
 def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
     """Where the reading of a site stands."""
-    row = tx.execute("SELECT id, cursor, clock FROM sites WHERE name = ?", (site,)).fetchone()
+    sql = "SELECT id, cursor, clock, address, recent, empty_at, log_epoch FROM sites WHERE name = ?"
+    row = tx.execute(sql, (site,)).fetchone()
     if row is None:
         return SiteState(site)
-    site_id, cursor, clock = row
+    site_id, cursor, clock, address, recent, empty_at, log_epoch = row
     gaps = tx.execute("SELECT first, last, until, plugin FROM gaps WHERE site_id = ? ORDER BY first, last, plugin", (site_id,))
     sql = "SELECT name, position, waiting + retrying + held FROM plugins WHERE site_id = ? ORDER BY ordinal, name"
     plugins = tx.execute(sql, (site_id,)).fetchall()
@@ -32,15 +45,19 @@ def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
         waiting={name: waiting for name, _, waiting in plugins},
         replays=replay_rows.going_on(tx, site_id),
         holds=holds.lanes(tx, site_id),
+        address=address,
+        recent=tuple(Fingerprint(*one) for one in json.loads(recent)),
+        empty_at=empty_at,
+        log_epoch=log_epoch,
     )
 
 
 def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> int:
     """Move the site on and add the deliveries. Returns how many were new."""
     site_id = names.site(tx, intake.site)
-    if intake.cursor is not None or intake.clock is not None:
-        sql = "UPDATE sites SET cursor = coalesce(?, cursor), clock = coalesce(?, clock) WHERE id = ?"
-        tx.execute(sql, (intake.cursor, intake.clock, site_id))
+    if intake.log_epoch is not None and tx.execute(_EPOCH, (site_id,)).fetchone() != (intake.log_epoch,):
+        return 0  # it was read of a log that an operator has left since
+    tx.execute(_MOVE, {**_moved(intake), "site": site_id})
     if intake.gaps is not None:
         tx.execute("DELETE FROM gaps WHERE site_id = ?", (site_id,))
         rows = [(site_id, gap.first, gap.last, gap.until, gap.plugin) for gap in intake.gaps]
@@ -53,6 +70,17 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
     if intake.replay is not None:
         replay_rows.move(tx, intake.replay, added)
     return added
+
+
+def _moved(intake: Intake) -> dict[str, object]:
+    recent = None if intake.recent is None else json.dumps(intake.recent)
+    return {
+        "cursor": intake.cursor,
+        "clock": intake.clock,
+        "address": intake.address,
+        "recent": recent,
+        "empty_at": intake.empty_at,
+    }
 
 
 def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequence[NewDelivery], now: float, *, again: bool) -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from callsheet.domain.callback import GLOBAL, SETTLING, PluginKey
 from callsheet.domain.delivery import Delivery, Outcome, Run, State
-from callsheet.ledgers.sqlite import holds
+from callsheet.ledgers.sqlite import event_logs, holds
 from callsheet.ledgers.sqlite.global_order import GlobalOrder
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import count_running, resume
@@ -95,7 +95,10 @@ def claim(
             if not rows:  # can't be, unless somebody edited the file; mend the lane rather than come by here for ever
                 resume(tx, [lane_id], now)
                 continue
-            deliveries = tuple(Delivery(row.id, names.callback_key(tx, row.callback_id), *row[2:8]) for row in rows)
+            deliveries = tuple(
+                Delivery(row.id, names.callback_key(tx, row.callback_id), event_logs.real_id(row.event_id), *row[3:8])
+                for row in rows
+            )
             run = Run(reserve(tx, "run", 1), plugin, key, deliveries)
             head, tail = rows[0], rows[-1]
             extent = (head.event_id, head.ordinal, tail.event_id, tail.ordinal, max(row.id for row in rows))
