@@ -6,9 +6,12 @@ the next call opens a new one.
 """
 
 import select
+import sys
 import threading
 import time
 from typing import Any, Callable, Optional
+
+from callsheet.wire import client_patch
 
 IDLE = 30.0
 """Seconds without a call after which a connection is not trusted any more."""
@@ -30,9 +33,9 @@ class Site:
                 f"shotgun_api3 can't be imported by the worker's Python: {error}. Install it there: pip install shotgun_api3",
                 name="shotgun_api3",
             ) from error
-        return shotgun_api3.Shotgun(  # type: ignore[attr-defined] # it has no types
-            self.url, script, key, http_proxy=self.proxy, connect=False
-        )
+        kind: Any = shotgun_api3.Shotgun  # type: ignore[attr-defined] # it has no types
+        client_patch.patch(sys.modules[kind.__module__])
+        return kind(self.url, script, key, http_proxy=self.proxy, connect=False)
 
 
 class Connection:

@@ -16,8 +16,9 @@ from callsheet.agent.legacy_config import Config
 from callsheet.agent.match_events import filter_of
 from callsheet.agent.registrar import Registrar, check_registers
 from callsheet.agent.signatures import logger_name_of, name_of, place_of
-from callsheet.agent.transient import passes
+from callsheet.wire import client_patch
 from callsheet.wire.frames import Message
+from callsheet.wire.transient import is_transient
 
 
 class LoadError(Exception):
@@ -70,6 +71,7 @@ class Plugin:
             loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
         with gather() as rules:
             module = self.module = self._import()
+            client_patch.patch_imported()  # of what was imported past the import system: a zip, on Python before 3.10
             for rule in rules:
                 self._add_rule(rule)
             self._register(module, found_rules=bool(rules))
@@ -132,7 +134,7 @@ class Plugin:
                 where="import",
                 level="ERROR",
                 logger=self.logger.name,
-                passing=passes(error),
+                passing=is_transient(error),
             ) from None
 
     def _register(self, module: ModuleType, *, found_rules: bool) -> None:
@@ -157,7 +159,7 @@ class Plugin:
                 where="register",
                 level="CRITICAL",
                 logger="engine",
-                passing=passes(error),
+                passing=is_transient(error),
             ) from None
 
     def _add_rule(self, rule: Rule) -> None:

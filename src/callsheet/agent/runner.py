@@ -13,6 +13,7 @@ from callsheet.agent.failures import Secrets
 from callsheet.agent.registration import Plugin
 from callsheet.agent.verdicts import OK, Verdict
 from callsheet.wire.frames import Message, frame
+from callsheet.wire.transient import tally
 
 
 class Runner:
@@ -119,6 +120,7 @@ class Runner:
         if turn is not None:
             turn.acquire()
         found = [OK] * len(members)
+        before = tally()
         taking = list(range(len(members)))
         call = None
         try:
@@ -133,13 +135,13 @@ class Runner:
             call.run()
             outcome = OK
         except BaseException as error:  # noqa: BLE001 - as for one alone
-            outcome = verdicts.of(error, self._secrets)
+            outcome = verdicts.of(error, self._secrets, before)
         finally:
             if turn is not None:
                 turn.release()
         each = call.verdicts(outcome, self._secrets) if call is not None else [outcome] * len(taking)
         for place, verdict in zip(taking, each):
-            found[place] = verdict
+            found[place] = verdict if verdict is outcome else verdicts.weighed(verdict, before)
         return found
 
     def _forget(self, delivery: int, name: str) -> None:
@@ -151,6 +153,7 @@ class Runner:
         turn = self._turns.get(callback.name)
         if turn is not None:
             turn.acquire()
+        before = tally()
         try:
             refusal = callback.refusal(event)
             if refusal is not None:
@@ -159,7 +162,7 @@ class Runner:
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
             callback.call(event, attempt, delivery)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's and no one else's
-            verdict = verdicts.of(error, self._secrets)
+            verdict = verdicts.of(error, self._secrets, before)
             if _logs(callback, verdict):
                 assert verdict.failure is not None
                 verdict = verdict._replace(logged=verdicts.log(callback.logger, verdict.failure))

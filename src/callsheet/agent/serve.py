@@ -15,7 +15,7 @@ from callsheet.agent.failures import Secrets
 from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
 from callsheet.agent.registration import LoadError, Plugin
 from callsheet.agent.runner import Runner
-from callsheet.wire import frames
+from callsheet.wire import client_patch, frames
 from callsheet.wire.frames import Message
 
 
@@ -53,6 +53,7 @@ class Worker:
         socket.setdefaulttimeout(setup["timeout"])
         reach(self._records)
         loader.prepare(setup["argv0"], setup["helpers"])
+        client_patch.install()
         if setup["toolkit"] is None:
             self._work(setup)
         else:

@@ -8,8 +8,9 @@ from typing import Callable, NamedTuple, Optional
 from callsheet.agent.api import GiveUp, Retry, Skip
 from callsheet.agent.failures import Failure, Secrets, failure_of, kind_of, text_of
 from callsheet.agent.options import pause
-from callsheet.agent.transient import is_of_the_site
+from callsheet.wire import transient
 from callsheet.wire.frames import Message, encode, frame
+from callsheet.wire.transient import Tally
 
 _FRAMES = 2  # of the agent, in the traceback of a callback's exception: the runner's and the callback's
 
@@ -23,6 +24,7 @@ class Verdict(NamedTuple):
     passing: bool = False
     logged: bool = False
     """The worker has logged it, where it happened."""
+    client: bool = False
 
 
 OK = Verdict("ok")
@@ -33,13 +35,14 @@ def skipped(why: str) -> Verdict:
     return Verdict("skip", {"kind": "Skip", "text": why})
 
 
-def of(error: BaseException, secrets: Secrets) -> Verdict:
+def of(error: BaseException, secrets: Secrets, before: Tally) -> Verdict:
     """What an exception of a callback means; sys.exit and KeyboardInterrupt in a callback are its failure as well.
 
-    One that can't even be described, whatever it does to those who look at it, is a failure like any other.
+    One that can't even be described, whatever it does to those who look at it, is a failure like any other. ``before``: the tally
+    of the client's failures when the callback was called.
     """
     try:
-        return _of(error, secrets)
+        return _of(error, secrets, before)
     except BaseException as odd:  # noqa: BLE001 - whatever the plugin's exception does, it must not take the worker down
         text = f"It can't be described: looking at it raised {kind_of(odd)}."
         return Verdict("failed", {"kind": kind_of(error), "text": text})
@@ -50,15 +53,29 @@ def now(read: Callable[[], float] = time.time) -> float:
     return read()
 
 
-def _of(error: BaseException, secrets: Secrets) -> Verdict:
+def _of(error: BaseException, secrets: Secrets, before: Tally) -> Verdict:
     if isinstance(error, Skip):
         return skipped(text_of(error, secrets))
     failure = failure_of(error, secrets, skip=_FRAMES)
     if isinstance(error, Retry):
-        return _retry(getattr(error, "after", None), failure)
+        return weighed(_retry(getattr(error, "after", None), failure), before)
     if isinstance(error, GiveUp):
         return Verdict("give_up", failure)
-    return Verdict("failed", failure, passing=is_of_the_site(error))
+    passing, client = transient.is_of_the_site(error), transient.is_of_the_client(error)
+    return weighed(Verdict("failed", failure, passing=passing, client=client), before)
+
+
+def weighed(verdict: Verdict, before: Tally) -> Verdict:
+    """A failure, or a wish to be called again, in the light of what the client has failed at since ``before``.
+
+    A callback in which the site did not answer has proved nothing, whatever it made of that: it wraps the error, says it in words
+    of its own, meets it in a thread. If it is its own mistake after all, that shows once the site answers.
+    """
+    if verdict.word not in ("failed", "retry"):
+        return verdict
+    after = transient.tally()
+    passing = verdict.passing or after.transient > before.transient
+    return verdict._replace(passing=passing, client=passing or verdict.client or after.failed > before.failed)
 
 
 def _retry(after: object, failure: Failure) -> Verdict:
@@ -89,7 +106,8 @@ def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
         return True
     if verdict.word == "give_up":
         return on_dead == "continue"
-    return verdict.word == "failed" and told and not verdict.passing
+    # Of what came out of the client the daemon may say that the site did not answer; then it comes before what is behind it.
+    return verdict.word == "failed" and told and not verdict.client
 
 
 def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, shares: bool = False) -> bytes:
@@ -113,6 +131,8 @@ def report(run: int, delivery: int, verdict: Verdict, started: float, ended: flo
         message["after"] = verdict.after
     if verdict.passing:
         message["passing"] = True
+    if verdict.client:
+        message["client"] = True
     if verdict.logged:
         message["logged"] = True
     if shares:

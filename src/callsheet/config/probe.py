@@ -16,6 +16,7 @@ from callsheet.config.kinds import without_password
 from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.settings import SiteSettings
 from callsheet.site.event_log import SiteEventLog
+from callsheet.wire.transient import UnusableAnswer
 
 PATIENCE = 15.0
 """Seconds that a check waits at most; the daemon itself waits for the site's ``timeout``."""
@@ -32,6 +33,7 @@ _STATUS = {
     407: "the proxy asks for a password; write proxy as user:password@host:port",
     429: "it has too many requests at the moment; try again in a minute",
 }
+_NO_SITE = "something answers at {url}, but it is no Flow Production Tracking site; mend url"
 _BUSY = 500
 """HTTP statuses from here on are the site's own trouble."""
 
@@ -64,6 +66,8 @@ def probe(site: SiteSettings) -> Answer:
 def _said(site: SiteSettings, cause: BaseException, patience: float) -> str:
     asked = f"proxy {without_password(site.proxy)}" if site.proxy else f"{urlsplit(site.url).hostname}"
     match cause:
+        case UnusableAnswer():
+            said = _NO_SITE.format(url=without_password(site.url))
         case ProtocolError():
             said = _status(cause)
         case Fault():
@@ -73,7 +77,7 @@ def _said(site: SiteSettings, cause: BaseException, patience: float) -> str:
         case OSError():
             said = _network(cause, asked, patience)
         case _ if isinstance(cause, _NONSENSE):
-            said = f"something answers at {without_password(site.url)}, but it is no Flow Production Tracking site; mend url"
+            said = _NO_SITE.format(url=without_password(site.url))
         case _ if isinstance(cause, PROXY_ERROR):
             said = f"{asked} does not let us through ({_short(cause)}); mend proxy, or ask whoever runs it"
         case HTTPException() | httplib2.HttpLib2Error():

@@ -102,7 +102,7 @@ class Failure:
 class Report(NamedTuple):
     """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself.
     ``passing``: it failed since the site did not answer. ``shares``: it was called together with one reported before, and failed
-    with it.
+    with it. ``client``: the site's client failed in it, in whatever way.
     """
 
     run_id: int
@@ -115,6 +115,7 @@ class Report(NamedTuple):
     logged: bool = False
     passing: bool = False
     shares: bool = False
+    client: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from ssl import SSLError
 from typing import Any, TypeVar
-from xmlrpc.client import ProtocolError, ResponseError
+from xmlrpc.client import ProtocolError
 
 from shotgun_api3.lib.httplib2 import HttpLib2Error
 from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
 
 from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.site.raw_entities import decoded
+from callsheet.wire import client_patch
+from callsheet.wire.transient import UnusableAnswer, is_transient
+
+# As in workers: what is no answer of the API's is none for the one as for the others, and nothing waits for ever.
+client_patch.patch(sys.modules[Shotgun.__module__])
 
 IDLE = 2.0
 """Seconds without a request after which a failed one is tried once more: whoever is between us and the site may have dropped
 the idle connection, and the client says so only by failing (python-api since 3.8.5)."""
 
-_NETWORK = (OSError, HTTPException, HttpLib2Error, ProtocolError, ResponseError)
-"""What the client lets through when the site can't be reached."""
-
 _DROPPED = (ConnectionError, HTTPException, SSLError, HttpLib2Error)
-"""Those of them that a dropped connection may show as. Not silence: asking again would double the time until it is told."""
+"""What a dropped connection may show as. Not silence: asking again would double the time until it is told."""
 
-_NONSENSE = (ValueError, AttributeError, TypeError, KeyError, IndexError, ShotgunError)
-"""What it stumbles over when the answer isn't the API's: a page of HTML, JSON that is none, a server without a version number."""
+_STUMBLED = (ValueError, AttributeError, TypeError, KeyError, IndexError, ShotgunError)
+"""What the client raises over a part of an answer that it did not expect, and that nobody looked at before."""
+
+_IF_IT_STAYS = (
+    "If this stays, see what stands between this machine and the site: a login page, a proxy, another server at that address."
+)
 
 T = TypeVar("T")
 
@@ -111,17 +118,25 @@ class SiteClient:
             raise SiteRefusedError(f"{self._url} refuses the script's name or key: {error}") from error
         except Fault as error:
             raise SiteError(f"{self._url} answered with a fault: {error}") from error
-        except _NETWORK as error:
+        except Exception as error:
+            found = self._trouble(error)
+            if found is None:
+                raise
             self._client.close()
-            raise SiteError(f"{self._url}: {_in_words(error)}") from error
-        except _NONSENSE as error:
-            self._client.close()
-            raise SiteError(
-                f"{self._url} gave an answer that isn't the API's ({_in_words(error)}). If this stays, see what stands between "
-                "this machine and the site: a login page, a proxy, another server at that address."
-            ) from error
+            raise found from error
         finally:
             self._used_at = time.monotonic()
+
+    def _trouble(self, error: Exception) -> SiteError | None:
+        """What the site's silence, or an answer that isn't the API's, is to the daemon; None for a defect of ours."""
+        if isinstance(error, UnusableAnswer):
+            return SiteError(f"{self._url}: {_in_words(error)} {_IF_IT_STAYS}")
+        # HTTP 400 and the like are no outage for a plugin, whose payload it may be; ours is never at fault.
+        if is_transient(error) or isinstance(error, (OSError, ProtocolError)):
+            return SiteError(f"{self._url}: {_in_words(error)}")
+        if isinstance(error, _STUMBLED):
+            return SiteError(f"{self._url} gave an answer that isn't the API's ({_in_words(error)}). {_IF_IT_STAYS}")
+        return None
 
     @property
     def answered_at(self) -> float | None:
@@ -142,6 +157,8 @@ def _epoch(date: str | None) -> float | None:
 
 def _in_words(error: Exception) -> str:
     """One line that says what went wrong, whatever the layer that raised."""
+    if isinstance(error, UnusableAnswer):
+        return f"{error.errmsg}."
     if isinstance(error, ProtocolError):
         return f"HTTP {error.errcode} {error.errmsg}"
     text = " ".join(str(error).split()) or "no message"

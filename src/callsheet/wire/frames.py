@@ -54,9 +54,10 @@ The worker says::
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up", "started": float,
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,
-     "passing": bool|absent, "shares": bool|absent}
+     "passing": bool|absent, "client": bool|absent, "shares": bool|absent}
         Written before the next callback begins, so that killing the worker never runs a finished callback again. "logged": the
         worker has logged the failure. "passing": the site did not answer; that is no fault of the callback's.
+        "client": shotgun_api3 failed in it, in whatever way; then the run ends, since the daemon may know that the site is lost.
         "shares": it failed together with one reported before. What is not reported of a call is to be called again.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
     {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}

@@ -174,7 +174,7 @@ def report(message: Mapping[str, Any], since: float = 0.0) -> Report:
         why = str(error) if isinstance(error, Finding) else f"no verdict can be {error}"
         text = f"What the worker reported of this delivery can't be kept: {why}. Look at what the callback raised, or said of it."
         return Report(run, delivery, Verdict.FAILED, started, ended, Failure("BadReport", storable(text)))
-    flags = (bool(message.get(name)) for name in ("logged", "passing", "shares"))
+    flags = (bool(message.get(name)) for name in ("logged", "passing", "shares", "client"))
     return Report(run, delivery, verdict, started, ended, failure, after, *flags)
 
 

@@ -5,7 +5,7 @@ import traceback
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from callsheet.agent.failures import kind_of
-from callsheet.agent.transient import passes
+from callsheet.wire.transient import is_transient
 
 
 class ToolkitOpenError(Exception):
@@ -147,7 +147,7 @@ def recognised(error: BaseException, told: Mapping[str, Any], doing: str) -> Too
     text = " ".join(str(error).split())
     said = f"{kind_of(error)}: {text}" if text else kind_of(error)
     known = _match(error, text)
-    passing = passes(error) or bool(known and known.passing)
+    passing = is_transient(error) or bool(known and known.passing)
     if known is not None:
         kind, cure = known.kind, known.cure
     elif passing:

@@ -1,0 +1,275 @@
+"""Has ``shotgun_api3`` tell what the API answers from everything else, and come back from every request.
+
+``shotgun_api3`` returns a web page as the result of a write, has no deadline for a request, spins for ever when a proxy drops a
+connection inside CONNECT, and lets out whatever its layers raise. So the class is patched, of every copy in the process: whoever
+makes a connection, and how, it is a ``shotgun_api3.Shotgun``. The methods have had these names and arguments since 3.0.
+"""
+
+import functools
+import re
+import sys
+import threading
+import time
+from importlib.abc import Loader
+from types import ModuleType
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from callsheet.wire import answers, media, transient
+from callsheet.wire.deadlines import Deadline, current
+from callsheet.wire.transient import UnusableAnswer
+
+REFUSED = 3600.0
+"""Seconds for which a key that worked before may be refused until that is taken for meant, and no trouble of the site's."""
+
+_PATCHED = "callsheet_patched"
+_MODULE = "shotgun_api3.shotgun"
+
+_OF_A_PAYLOAD = re.compile(r"API \w+\(\) ")
+"""How the API's faults begin that are about what it was asked."""
+
+_MAINTENANCE = re.compile(
+    r"maintenance|try again|retry later|too busy|overloaded|unavailable|temporar|read[- ]only mode|rate limit|too many requests"
+    r"|time[d ]?-?out|currently down",
+    re.IGNORECASE,
+)
+
+
+class _Keys:
+    """Who was let in before, and since when is not any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refused: Dict[Tuple[Any, ...], Optional[float]] = {}
+
+    def worked(self, sg: Any) -> None:
+        with self._lock:
+            self._refused[_identity(sg)] = None
+
+    def may_pass(self, sg: Any) -> bool:
+        """Whether a refusal now may be the site's trouble."""
+        who = _identity(sg)
+        with self._lock:
+            if who not in self._refused:
+                return False
+            since = self._refused[who] = self._refused[who] or time.monotonic()
+        return time.monotonic() - since < REFUSED
+
+
+class _Call:
+    """One call of the API under way in a thread."""
+
+    def __init__(self, method: Any, params: Any) -> None:
+        self.method = method
+        self.params = params
+        self.status = 200
+        self.type = ""
+
+
+_keys = _Keys()
+_mine = threading.local()
+
+
+def patch(module: ModuleType) -> None:
+    """Patch that copy of ``shotgun_api3.shotgun``. Once is enough; a module without the class is left alone."""
+    shotgun = getattr(module, "Shotgun", None)
+    if shotgun is None or vars(module).get(_PATCHED):
+        return
+    setattr(module, _PATCHED, True)
+    for name, make in _METHODS.items():
+        original = vars(shotgun).get(name)
+        if callable(original):
+            setattr(shotgun, name, functools.wraps(original)(make(original)))
+    _patch_socks(getattr(module, "socks", None))
+
+
+def patch_imported() -> None:
+    """Patch all copies that this process has imported by now."""
+    for name, module in list(sys.modules.items()):
+        if _is_copy(name) and isinstance(module, ModuleType):
+            patch(module)
+
+
+def install() -> None:
+    """Patch all copies that this process has imported, and each one that it is going to import."""
+    patch_imported()
+    if not any(isinstance(one, _Finder) for one in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def _is_copy(name: str) -> bool:
+    # A Toolkit core has a copy of its own, under a longer name.
+    return name == _MODULE or name.endswith("." + _MODULE)
+
+
+def _call_rpc(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call_rpc(self: Any, method: Any, params: Any, *rest: Any, **named: Any) -> Any:
+        outer, _mine.call = getattr(_mine, "call", None), _Call(method, params)
+        try:
+            results = original(self, method, params, *rest, **named)
+        except Exception as error:
+            transient.note(error, transient=_is_transient(self, error))
+            if isinstance(error, UnusableAnswer):
+                self.close()  # who answered so may be asked no more
+            raise
+        finally:
+            _mine.call = outer
+        if rest[0] if rest else named.get("include_auth_params", True):
+            _keys.worked(self)
+        return results
+
+    return call_rpc
+
+
+def _is_transient(sg: Any, error: Exception) -> bool:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "AuthenticationFault" in kinds:
+        return _keys.may_pass(sg)
+    if "Fault" in kinds:
+        return not _OF_A_PAYLOAD.match(str(error)) and bool(_MAINTENANCE.search(str(error)))
+    return transient.is_transient(error)
+
+
+def _identity(sg: Any) -> Tuple[Any, ...]:
+    # A session's token is none: it ends, for good.
+    config = sg.config
+    return (config.server, *(getattr(config, name, None) for name in ("script_name", "api_key", "user_login", "user_password")))
+
+
+def _http_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    def http_request(self: Any, *request: Any) -> Any:
+        try:
+            with Deadline(self.config.timeout_secs, functools.partial(_sockets, self)):
+                status, headers, body = original(self, *request)
+        except Exception as error:
+            # Nothing is done in there but to connect, to send and to receive, so whatever is raised comes of that.
+            transient.mark(error)
+            raise
+        call = getattr(_mine, "call", None)
+        if call is not None:
+            call.status, call.type = status[0], str(headers.get("content-type") or "no content type")
+        return status, headers, body
+
+    return http_request
+
+
+def _sockets(sg: Any) -> List[Any]:
+    http = getattr(sg, "_connection", None)
+    return [getattr(one, "sock", None) for one in list(getattr(http, "connections", {}).values())]
+
+
+def _decode_response(original: Callable[..., Any]) -> Callable[..., Any]:
+    def decode_response(self: Any, headers: Any, body: Any) -> Any:
+        try:
+            return original(self, headers, body)
+        except Exception as error:
+            raise _unusable(self, f"it can't be decoded ({type(error).__name__})", body) from error
+
+    return decode_response
+
+
+def _response_errors(original: Callable[..., Any]) -> Callable[..., Any]:
+    def response_errors(self: Any, answer: Any) -> Any:
+        call = getattr(_mine, "call", None)
+        problem = answers.problem(call.method, call.params, answer) if call is not None else None
+        if problem is not None:
+            raise _unusable(self, problem, answer)
+        return original(self, answer)
+
+    return response_errors
+
+
+def _build_thumb_url(original: Callable[..., Any]) -> Callable[..., Any]:
+    def build_thumb_url(self: Any, *which: Any) -> Any:
+        try:
+            return original(self, *which)
+        except (ValueError, RuntimeError) as error:  # two lines were expected, the first of which is a number
+            problem = UnusableAnswer(self.config.server, 200, f"the answer about a thumbnail is not the API's ({error})", {})
+            transient.note(problem, transient=True)
+            raise problem from error
+        except Exception as error:
+            transient.note(error, transient=transient.is_transient(error))
+            raise
+
+    return build_thumb_url
+
+
+def _unusable(sg: Any, problem: str, body: Any) -> UnusableAnswer:
+    call = getattr(_mine, "call", None) or _Call("a call", None)
+    shown = " ".join(str(body if not isinstance(body, bytes) else body[:400].decode("utf-8", "replace")).split())[:200]
+    text = f"the answer to {call.method}() isn't the API's: {problem} (HTTP {call.status}, {call.type}). It begins: {shown!r}"
+    return UnusableAnswer(sg.config.server, call.status, text, {})
+
+
+_METHODS: Dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "_call_rpc": _call_rpc,
+    "_http_request": _http_request,
+    "_decode_response": _decode_response,
+    "_response_errors": _response_errors,
+    "_build_thumb_url": _build_thumb_url,
+    "_send_form": media.with_site,
+    "_upload_data_to_storage": media.with_store,
+    "download_attachment": media.with_store,
+    "_build_opener": media.build_opener,
+}
+
+
+def _patch_socks(socks: Any) -> None:
+    """The socket to a proxy: within its deadline, and not for ever at the end of what the proxy says."""
+    kind = getattr(socks, "socksocket", None)
+    if kind is None or vars(kind).get(_PATCHED):
+        return
+    setattr(kind, _PATCHED, True)
+    connect, receive = kind.connect, kind.recv
+    reads_by_recv = "_socksocket__negotiatehttp" in vars(kind)  # the copy that comes with the client, not PySocks
+
+    def connect_in_time(self: Any, *where: Any, **options: Any) -> Any:
+        deadline = current()
+        if deadline is not None:
+            deadline.follow(self)
+        self.callsheet_negotiates = True
+        try:
+            return connect(self, *where, **options)
+        finally:
+            self.callsheet_negotiates = False
+
+    def receive_something(self: Any, *size: Any) -> bytes:
+        data: bytes = receive(self, *size)
+        if not data and getattr(self, "callsheet_negotiates", False):
+            raise socks.GeneralProxyError((0, "the proxy closed the connection before it let us through"))
+        return data
+
+    kind.connect = connect_in_time
+    if reads_by_recv:
+        kind.recv = receive_something
+
+
+class _Finder:
+    """Has the other finders find the module, and patches it once it is executed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """See ``importlib.abc.MetaPathFinder``."""
+        if not _is_copy(name):
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None and finder is not self else None
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):  # a zip's has none before Python 3.10
+                    spec.loader = _PatchingLoader(spec.loader)
+                return spec
+        return None
+
+
+class _PatchingLoader(Loader):
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        patch(module)
