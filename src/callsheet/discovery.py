@@ -129,6 +129,20 @@ def _text_of(file: PluginFile) -> bytes:
         return b""
 
 
+def fingerprint(file: PluginFile, before: str) -> str:
+    """What tells the file from another one, to be kept over restarts: ``before``, what was kept of it, if it is still that one.
+
+    As within a life of the daemon, a file that was touched is another one, and what a share makes of its time is not.
+    """
+    stamp = file.stamp
+    if stamp is None:
+        return ""
+    now = f"{stamp.mtime} {_text_of(file).hex()} {storable(stamp.real)}"
+    mtime, _, rest = before.partition(" ")
+    same = rest == now.partition(" ")[2] and abs(int(mtime) - stamp.mtime) < COARSE * 1e9
+    return before if same else now
+
+
 def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     """The plugin files of one folder, in loading order, and what is left out. Raises OSError when it can't be listed."""
     found, left_out = _look(folder, 0)

@@ -13,7 +13,7 @@ from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Report, Run, RunEnded
 from callsheet.domain.event import Event
 from callsheet.domain.operation import Operation, SessionCommand
-from callsheet.domain.overview import Changed, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
 
@@ -94,9 +94,9 @@ class Ledger(Protocol):
     def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
         """Upsert plugins with that state. A plugin never seen before stands at its site's cursor (position None)."""
 
-    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Mapping[str, int]:
-        """Keep the manifest of a (re)loaded plugin, READY or BROKEN. If READY: its held lanes are released, and open deliveries
-        of callbacks it no longer has are skipped. Returns how many were skipped, by callback name.
+    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
+        """Keep the manifest of a (re)loaded plugin, READY or BROKEN. If READY: open deliveries of callbacks that it no longer has
+        are skipped, and its held lanes are released, unless the file is the one that was described as READY before.
         """
 
     def plugins(self, site: str | None = None) -> list[PluginRecord]:

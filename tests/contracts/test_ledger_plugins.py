@@ -272,6 +272,28 @@ def test_what_fails_again_while_a_command_goes_on_is_not_tried_for_ever(desk: De
     assert len(desk.ledger.operate(retry, desk.now, fail_again).ids) == 1100
 
 
+@pytest.mark.parametrize("broken_between", [False, True])
+def test_what_is_held_stays_so_until_the_plugin_is_another_file(desk: Desk, *, broken_between: bool) -> None:
+    desk.describe("react", text="one")
+    desk.record_events(1, 2)
+    desk.settle(desk.claim_one(), HELD)
+
+    # When it is described again as it was: at a restart, or since its worker was
+    desk.reopen()
+    desk.describe("react", text="one")
+    assert desk.states() == {1: HELD, 2: WAITING}
+    assert desk.claim() == []
+
+    # Then another file releases it, also one that could not be loaded at first
+    if broken_between:
+        desk.describe(problem="ImportError: farm", text="two")
+        assert desk.states() == {1: HELD, 2: WAITING}
+        assert desk.plugin().fingerprint == "one"
+    desk.describe("react", text="two")
+    assert desk.plugin().fingerprint == "two"
+    assert desk.run_all() == [1, 2]
+
+
 def test_another_process_may_operate_while_the_daemon_works(desk: Desk) -> None:
     desk.record_events(1, 2)
     desk.settle(desk.claim_one(), HELD)

@@ -138,9 +138,30 @@ def test_a_plugin_that_fails_on_its_very_first_event_keeps_it_over_a_restart(stu
         assert daemon.stop() == 0
 
     studio.trace.raise_flag("mended")
+    assert studio.command("release", "plugin").returncode == 0
     studio.drain()
 
     assert studio.trace.events("plugin") == list(events)
+
+
+def test_what_is_held_stays_so_over_restarts_until_its_file_changes(studio: Studio) -> None:
+    # Given a plugin that is held at the second of its events, for a cause that lies elsewhere
+    events = studio.sandbox.add_events(3, "Shotgun_Task_Change")
+    studio.write("held", f"FAILS = {events[1]}\n{IDS}")
+    studio.drain("--from", str(events[0]), code=1)
+    assert ids(studio, "held")[-1] == ("first", events[1])
+
+    # When the daemon starts again with the file as it was, then it stays held
+    log = studio.drain(code=1)
+    assert "released" not in log
+    assert ids(studio, "held")[-1] == ("first", events[1])
+    assert (now := studio.plugin("held")) is not None
+    assert now.held == 1
+
+    # When the file changes while no daemon runs, then the next one goes on from that very delivery
+    studio.write("held", f"FAILS = -1\n{IDS}")
+    studio.drain()
+    assert ids(studio, "held") == [(name, event) for event in events for name in ("first", "second")]
 
 
 def test_a_held_lane_holds_no_other_lane(studio: Studio) -> None:

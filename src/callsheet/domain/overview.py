@@ -6,13 +6,23 @@ Times are seconds since the epoch (float).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryRow, State
 from callsheet.domain.operation import OperationRow
 from callsheet.domain.plugin import PluginRecord
 from callsheet.domain.reading import Replay, SiteState
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What came of a plugin's manifest: how many deliveries were ``skipped``, by the name of the callback that is gone, and how
+    many that were held are ``released``, since the file is another one than before.
+    """
+
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    released: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class PluginFile:
     mtime: float
     generation: int = 0
     stamp: Stamp | None = None
+    fingerprint: str = ""
+    """Tells it from another file at the same path, over restarts, too; empty where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class PluginRecord:
     callbacks: tuple[Callback, ...] = ()
     updated_at: float = 0.0
     holds: tuple[Hold, ...] = ()
+    fingerprint: str = ""
+    """Of the file that was last described without a problem (see ``domain.plugin.PluginFile``)."""
 
     @property
     def hold(self) -> Hold | None:

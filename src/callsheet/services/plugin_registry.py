@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.discovery import SETTLE, Discovery, Watch, discover
+from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint
 from callsheet.domain.callback import GLOBAL, Callback, CallbackKey, PluginKey
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.ports import Executor, Ledger
@@ -61,6 +61,8 @@ class PluginRegistry(Service):
         self._clock = clock
         self._watch = Watch(steady)
         self._lock = threading.RLock()
+        self._fingerprints: dict[PluginKey, str] = {}
+        """Of the files that were loaded last, in this life of the daemon or an earlier one."""
         self._known: dict[PluginKey, _Known] = {}
         self._ready: dict[str, Ready] = {site: Ready() for site in folders}
         self._callbacks: dict[CallbackKey, Callback] = {}
@@ -86,10 +88,9 @@ class PluginRegistry(Service):
             known = self._known.get(manifest.plugin)
             if known is None or known.file.generation != manifest.generation:
                 return
-            held = self._held(manifest.plugin)
             if manifest.plugin.site in self._in_turn:
                 manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
-            orphans = self._ledger.describe(known.file, manifest, self._clock())
+            described = self._ledger.describe(known.file, manifest, self._clock())
             known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
             known.callbacks = manifest.callbacks
             self._progress = time.monotonic()
@@ -107,9 +108,10 @@ class PluginRegistry(Service):
             return
         names = [callback.key.name for callback in manifest.callbacks]
         telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
-        if held:
-            telemetry.emit("lane.released", site=facts["site"], plugin=facts["plugin"], count=held, why="it was loaded anew")
-        for name, count in orphans.items():
+        if described.released:
+            why = "its file is another one than before"
+            telemetry.emit("lane.released", site=facts["site"], plugin=facts["plugin"], count=described.released, why=why)
+        for name, count in described.skipped.items():
             telemetry.emit("plugin.orphans", **facts, callback=name, count=count)
 
     def ready(self, site: str) -> Ready:
@@ -156,7 +158,9 @@ class PluginRegistry(Service):
                 if (known is None and site not in self._looked) or self._watch.is_another(file):
                     self._load(file)
                 elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
-                    known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation)
+                    known.file = replace(
+                        file, mtime=known.file.mtime, generation=known.file.generation, fingerprint=known.file.fingerprint
+                    )
                     self._ledger.enrol([known.file], known.state, self._clock())
                     self._publish(site)
             missing = {str(folder) for folder in found.missing}
@@ -172,14 +176,10 @@ class PluginRegistry(Service):
         for folder in found.missing:
             self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
 
-    def _held(self, key: PluginKey) -> int:
-        if not self._ledger.site(key.site).waiting.get(key.name):
-            return 0  # the usual start: the records of all plugins, manifests included, need not be read for each of them
-        return next((record.held for record in self._ledger.plugins(key.site) if record.key == key), 0)
-
     def _first_look(self, site: str, present: set[PluginKey]) -> None:
         """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""
         for record in self._ledger.plugins(site):
+            self._fingerprints[record.key] = record.fingerprint
             if record.key not in present and record.state is not PluginState.GONE:
                 file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
                 self._ledger.enrol([file], PluginState.GONE, self._clock())
@@ -189,9 +189,10 @@ class PluginRegistry(Service):
         known = self._known.get(file.key)
         again = known is not None and known.state is not PluginState.GONE
         generation = known.file.generation + 1 if known else 1
-        file = replace(file, generation=generation)
+        file = replace(file, generation=generation, fingerprint=fingerprint(file, self._fingerprints.get(file.key, "")))
         # The ledger first: where it fails, the next look finds the plugin as it was, and does this again.
         self._ledger.enrol([file], PluginState.LOADING, self._clock())
+        self._fingerprints[file.key] = file.fingerprint
         self._known[file.key] = _Known(file, PluginState.LOADING)
         name = "plugin.reloading" if again else "plugin.loading"
         telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Run
 from callsheet.domain.operation import Operation, SessionCommand
-from callsheet.domain.overview import Changed, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.domain.reading import Intake, SiteState
 from callsheet.ledgers.sqlite import delivery_queries, operation_log, overview_queries, prune, runs, session_commands, worker_rows
@@ -58,7 +58,7 @@ class SqliteLedger:
         with self._database.transaction() as tx:
             plugin_table.enrol(tx, self._names, plugins, state=state, now=now, problem=problem)
 
-    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Mapping[str, int]:
+    def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
         """See the port. Deliveries that are handed out are skipped, too; one that still ends in its worker takes that outcome."""
         with self._database.transaction() as tx:
             return plugin_table.describe(tx, self._names, plugin, manifest, now)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import State
+from callsheet.domain.overview import Described
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.ledgers import manifest_codec
 from callsheet.ledgers.sqlite import holds
@@ -18,7 +19,7 @@ from callsheet.ledgers.sqlite.state_counters import StateCounters
 
 _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
-           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.id
+           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, coalesce(m.file, ''), p.id
     FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
     WHERE :site IS NULL OR s.name = :site
     ORDER BY s.name, p.ordinal, p.path, p.name
@@ -39,12 +40,26 @@ def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
     """The plugins of a site (None: of all), in the order in which they lie."""
     found = []
     held_on_purpose = holds.by_plugin(tx)
-    for site_name, name, path, ordinal, state, mtime, position, waiting, held, problem, callbacks, updated, plugin_id in tx.execute(
-        _RECORDS, {"site": site}
-    ):
+    for (
+        site_name,
+        name,
+        path,
+        ordinal,
+        state,
+        mtime,
+        position,
+        waiting,
+        held,
+        problem,
+        callbacks,
+        updated,
+        fingerprint,
+        plugin_id,
+    ) in tx.execute(_RECORDS, {"site": site}):
         key = PluginKey(site_name, name)
         facts = (mtime, position, waiting, held, problem, manifest_codec.decode(key, callbacks), updated)
-        found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=held_on_purpose.get(plugin_id, ())))
+        holds_of = held_on_purpose.get(plugin_id, ())
+        found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=holds_of, fingerprint=fingerprint))
     return found
 
 
@@ -56,26 +71,31 @@ def enrol(
         _note(tx, names.plugin(tx, plugin.key), plugin, state=state, now=now, problem=problem)
 
 
-def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest: Manifest, now: float) -> dict[str, int]:
-    """Keep a manifest. READY: release what is held, skip what has lost its callback, and return how many, by callback name."""
+def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
+    """Keep a manifest. READY: skip what has lost its callback, and release what is held, if the file is another one."""
     plugin_id = names.plugin(tx, plugin.key)
     if manifest.problem is not None:
         _note(tx, plugin_id, plugin, state=PluginState.BROKEN, now=now, problem=manifest.problem)
-        return {}
+        return Described()
     _note(tx, plugin_id, plugin, state=PluginState.READY, now=now, problem="")
-    tx.execute("UPDATE manifests SET callbacks = ? WHERE plugin_id = ?", (manifest_codec.encode(manifest.callbacks), plugin_id))
+    (before,) = tx.execute("SELECT file FROM manifests WHERE plugin_id = ?", (plugin_id,)).fetchone()
+    is_another = not plugin.fingerprint or plugin.fingerprint != before
+    tx.execute(
+        "UPDATE manifests SET callbacks = ?, file = ? WHERE plugin_id = ?",
+        (manifest_codec.encode(manifest.callbacks), plugin.fingerprint, plugin_id),
+    )
     for callback in manifest.callbacks:
         names.callback(tx, callback.key)
     tally = StateCounters()
     skipped = _skip_orphans(tx, plugin_id, [callback.key.name for callback in manifest.callbacks], now, tally)
-    held = [delivery_id for (delivery_id,) in tx.execute(_HELD, (plugin_id,))]
+    held = [delivery_id for (delivery_id,) in tx.execute(_HELD, (plugin_id,))] if is_another else []
     reopen(tx, held, now)
     tally.move(plugin_id, State.HELD, State.WAITING, len(held))
     tally.write(tx)
     if skipped or held:
         sql = "SELECT id FROM lanes WHERE plugin_id = ? AND state IN ('ready', 'held')"
         resume(tx, [lane_id for (lane_id,) in tx.execute(sql, (plugin_id,))], now)
-    return skipped
+    return Described(skipped, len(held))
 
 
 def reopen(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> None:
