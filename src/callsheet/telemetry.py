@@ -29,6 +29,7 @@ SIGNALS: dict[str, str] = {
     "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
     "events.sifted": "site, after, until, types (how many are read up to there; events of others are left out)",
     "events.routed": "site, events, deliveries, plugins (name → new deliveries)",
+    "event.left_out": "site, event_id (as the site has it), callback (None: all), why: it can't be taken or kept, and is passed by",
     "gap.opened": "site, first, last",
     "gap.filled": "site, event_id, plugin (None: every plugin that had passed it)",
     "gap.expired": "site, first, last, plugin",
@@ -64,6 +65,7 @@ SIGNALS: dict[str, str] = {
         "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged, "
         "outages (how often the site did not answer)"
     ),
+    "outcome.refused": "delivery_id, state (its word, as it is kept), why: what came of a delivery could not be kept",
     "cascade.stopped": "site, plugin, callback, event_id, delivery_id, why: plugins answer each other's writes",
     "lane.held": "site, plugin, lane, event_id, callback, why",
     "lane.released": "site, plugin, count, why",

@@ -6,7 +6,8 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from callsheet.domain.plugin import Manifest, PluginState
+from callsheet import telemetry
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.testing.inline_executor import InlineExecutor
@@ -37,4 +38,28 @@ def test_the_sites_reading_waits_for_plugins_at_the_start_and_for_no_reload(tmp_
 
         assert registry.state(SITE, "plugin") is PluginState.LOADING
         assert not registry.starting(SITE)
+    executor.close(0)
+
+
+def test_a_file_that_can_not_be_loaded_ends_no_look(tmp_path: Path) -> None:
+    for name in ("a", "odd", "z"):
+        (tmp_path / f"{name}.py").write_text(legacy("pass"))
+
+    class Fussy(InlineExecutor):
+        def load(self, plugin: PluginFile) -> None:
+            if plugin.key.name == "odd":
+                raise ValueError("embedded null byte")
+            super().load(plugin)
+
+    executor = Fussy({SITE: setup()})
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger, telemetry.recording("plugin.broken") as recorder:
+        registry = PluginRegistry({SITE: [tmp_path]}, executor, ledger)
+        registry.step()
+        for manifest in executor.collect(0):
+            assert isinstance(manifest, Manifest)
+            registry.described(manifest)
+        assert list(registry.ready(SITE).callbacks) == ["a", "z"]
+        assert [one.facts["problem"] for one in recorder.signals] == [
+            f"{tmp_path / 'odd.py'}: it can't be loaded (ValueError: embedded null byte); rename or replace it"
+        ]
     executor.close(0)

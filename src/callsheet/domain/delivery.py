@@ -5,9 +5,10 @@ Times are seconds since the epoch (float), durations are seconds.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from callsheet.domain.callback import CallbackKey, PluginKey
 from callsheet.domain.event import Event
@@ -65,6 +66,14 @@ class Delivery(NamedTuple):
     recorded_at: float = 0.0
     outages: int = 0
     """How often it failed, since last it did so for another reason, because the site did not answer."""
+
+    def event_value(self, key: str) -> Any:
+        """What its event has under that key; None where it has none, or can't be read."""
+        try:
+            event = json.loads(self.payload)
+        except (ValueError, RecursionError):
+            return None
+        return event.get(key) if isinstance(event, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

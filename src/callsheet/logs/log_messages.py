@@ -76,6 +76,13 @@ def _got(signal: Signal) -> Line | None:
     return Line(DEBUG, f"Got {facts['count']} events: {facts['first']} to {facts['last']}.") if facts["count"] else None
 
 
+def _left_out(signal: Signal) -> Line:
+    facts = signal.facts
+    whom = f"callback {facts['callback']}" if facts.get("callback") else "all plugins"
+    text = f"Event {facts['event_id']} is passed by for {whom}, since it can't be taken: {facts['why']}. Look at it on the site."
+    return Line(ERROR, text)
+
+
 def _ids(facts: Mapping[str, Any], one: str, several: str) -> str:
     """``one 7`` or ``several 7-9``."""
     first, last = facts["first"], facts["last"]
@@ -261,6 +268,12 @@ TABLE: dict[str, Entry] = {
     "site.recognized": _says(INFO, "Site {site} is read again, behind event {cursor}."),
     "events.read": Entry(DEBUG, _got),
     "events.sifted": _says(INFO, "Far behind: up to event {until}, only events of the {types} types that plugins want are read."),
+    "event.left_out": Entry(ERROR, _left_out),
+    "outcome.refused": _says(
+        ERROR,
+        "What came of delivery {delivery_id} can't be kept, and it is {state}: {why}. `callsheet deliveries {delivery_id}` shows "
+        "it. If nothing is odd about it, report it with this line.",
+    ),
     "events.routed": _says(DEBUG, "Recorded {deliveries} deliveries for {events} events."),
     "gap.opened": Entry(INFO, lambda signal: Line(INFO, f"Adding event {_ids(signal.facts, 'id', 'ids')} to backlog.")),
     "gap.filled": Entry(INFO, _gap_filled),

@@ -54,6 +54,20 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     )
 
 
+def unkept(outcome: Outcome, now: float, why: str) -> Outcome:
+    """What is kept of an outcome that can't be: what is done stays done, what was to be tried again is dead. It ended ``now``."""
+    over = outcome.state in (State.DONE, State.SKIPPED)
+    return Outcome(
+        outcome.delivery_id,
+        outcome.state if over or outcome.state is State.HELD else State.DEAD,
+        attempts=1,
+        crashes=0,
+        started=now,
+        ended=now,
+        failure=None if over else Failure("BadReport", f"What came of this delivery can't be kept: {why}."),
+    )
+
+
 def goes_on(callback: Callback, attempts: int) -> bool:
     """Whether the lane goes on at once even if the next attempt fails, so that the worker need not ask."""
     return callback.on_dead == "continue" and attempts + 1 >= callback.retry.attempts

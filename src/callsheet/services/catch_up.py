@@ -11,7 +11,7 @@ from callsheet.domain.delivery import NewDelivery
 from callsheet.domain.reading import Intake, SiteState
 from callsheet.ports import EventLog
 from callsheet.services.plugin_registry import Ready
-from callsheet.services.router import Router, tell_read
+from callsheet.services.router import Router, routed, tell_read
 from callsheet.services.site_health import SiteMonitor
 
 
@@ -60,7 +60,7 @@ class CatchUpReader:
             self._monitor.answered()
             tell_read(self._site, page.events, self._steady() - began, late=0)
             reached = page.events[-1].id if page.full and page.events else stop
-            deliveries = [delivery for event in page.events for delivery in routes.route(event)]
+            deliveries = routed(self._site, routes, page.events)
         joined = reached >= state.cursor
         place = None if joined else reached
         positions = dict.fromkeys(names, place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from callsheet.domain.plugin import Manifest
 from callsheet.errors import StateError
 from callsheet.policy import loop_protection, retries
 from callsheet.ports import Executor, Ledger, Message
+from callsheet.services import bisection
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.service import Service
 
@@ -144,7 +144,11 @@ class Dispatch(Service):
         delivery = deliveries.get(message.delivery_id)
         if run is None or delivery is None:
             return
-        self._outcomes.append(self._decide(run, delivery, message))
+        try:
+            outcome = self._decide(run, delivery, message)
+        except Exception as error:  # noqa: BLE001 - what can't be decided is that delivery's failure
+            outcome = bisection.undecided(message, error, self._clock())
+        self._outcomes.append(outcome)
 
     def _decide(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
         callback = self._registry.callback(delivery.callback)
@@ -195,7 +199,7 @@ class Dispatch(Service):
         """Name those who answer each other's writes."""
         assert report.failure is not None
         plugins = [PluginKey(run.plugin.site, name) for name in self._registry.ready(run.plugin.site).callbacks]
-        failure = loop_protection.explain(report.failure, json.loads(delivery.payload).get("session_uuid"), run.plugin, plugins)
+        failure = loop_protection.explain(report.failure, delivery.event_value("session_uuid"), run.plugin, plugins)
         telemetry.emit(
             "cascade.stopped",
             site=run.plugin.site,
@@ -215,7 +219,7 @@ class Dispatch(Service):
 
     def _settle(self) -> None:
         if self._outcomes or self._ended:
-            self._ledger.settle(self._outcomes, self._ended, self._clock())
+            bisection.settle(self._ledger, self._outcomes, self._ended, self._clock())
             self._settled()
         self._outcomes, self._ended, self._pending_since = [], [], None
         self._asked = True
@@ -266,7 +270,7 @@ def _tell_settled(run: Run, delivery: Delivery, outcome: Outcome, callback: Call
         attempts=outcome.attempts,
         started=outcome.started,
         ended=outcome.ended,
-        created_at=json.loads(delivery.payload).get("created_at"),
+        created_at=delivery.event_value("created_at"),
         error=outcome.failure is not None,
         due=outcome.due,
         legacy=callback.legacy if callback else False,

@@ -15,7 +15,7 @@ from callsheet.policy.log_identity import remembered
 from callsheet.ports import EventLog, Page
 from callsheet.services.log_check import LogCheck
 from callsheet.services.plugin_registry import PluginRegistry, Ready
-from callsheet.services.router import Router, has_passed, tell_read
+from callsheet.services.router import Router, has_passed, routed, tell_read
 from callsheet.services.site_health import SiteMonitor
 
 MARGIN = 60.0
@@ -115,7 +115,7 @@ class LiveReader:
         tell_read(self._reading.site, page.events, self._steady() - began, late=len(found.late))
         _tell_gaps(self._reading.site, found, (*found.expired, *expired))
         if found.cursor > cursor or late or kept != state.gaps:
-            deliveries = [delivery for event in found.take for delivery in routes.route(event)]
+            deliveries = routed(self._reading.site, routes, found.take)
             self._router.record(
                 Intake(
                     self._reading.site,

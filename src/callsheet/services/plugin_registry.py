@@ -12,7 +12,9 @@ from callsheet import telemetry
 from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint
 from callsheet.domain.callback import GLOBAL, Callback, CallbackKey, PluginKey
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.errors import StateError
 from callsheet.ports import Executor, Ledger
+from callsheet.services import bisection
 from callsheet.services.service import Service
 
 LOOK_EVERY = 1.0
@@ -90,7 +92,7 @@ class PluginRegistry(Service):
                 return
             if manifest.plugin.site in self._in_turn:
                 manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
-            described = self._ledger.describe(known.file, manifest, self._clock())
+            manifest, described = bisection.describe(self._ledger, known.file, manifest, self._clock())
             known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
             known.callbacks = manifest.callbacks
             self._progress = time.monotonic()
@@ -154,15 +156,12 @@ class PluginRegistry(Service):
             if site not in self._looked:
                 self._first_look(site, present)
             for file in found.plugins:
-                known = self._known.get(file.key)
-                if (known is None and site not in self._looked) or self._watch.is_another(file):
-                    self._load(file)
-                elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
-                    known.file = replace(
-                        file, mtime=known.file.mtime, generation=known.file.generation, fingerprint=known.file.fingerprint
-                    )
-                    self._ledger.enrol([known.file], known.state, self._clock())
-                    self._publish(site)
+                try:
+                    self._meet(file)
+                except StateError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever is odd about a file, the look goes on to the others
+                    self._tell(site, file.path, f"it can't be loaded ({type(error).__name__}: {error}); rename or replace it")
             missing = {str(folder) for folder in found.missing}
             for key, known in self._known.items():
                 # A folder that is away (a mount, a network share) says nothing about the plugins in it: they keep running.
@@ -175,6 +174,16 @@ class PluginRegistry(Service):
             self._tell(site, str(path), reason)
         for folder in found.missing:
             self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
+
+    def _meet(self, file: PluginFile) -> None:
+        """Load it if it is new, or another one than before; note where it stands."""
+        known = self._known.get(file.key)
+        if (known is None and file.key.site not in self._looked) or self._watch.is_another(file):
+            self._load(file)
+        elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
+            known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation, fingerprint=known.file.fingerprint)
+            self._ledger.enrol([known.file], known.state, self._clock())
+            self._publish(file.key.site)
 
     def _first_look(self, site: str, present: set[PluginKey]) -> None:
         """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""

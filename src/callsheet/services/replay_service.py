@@ -17,7 +17,9 @@ from callsheet.domain.reading import Intake, Replay, SiteState
 from callsheet.policy.replay_ranges import piece
 from callsheet.policy.routing import Routes
 from callsheet.ports import EventLog, Ledger
+from callsheet.services import bisection
 from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.services.router import routed
 from callsheet.services.service import Service
 
 LOOK_EVERY = 0.5
@@ -98,12 +100,13 @@ class ReplayService(Service):
         if wanted is not None:
             page = self._log.read(wanted.after, self._page, until=wanted.until, missing=wanted.besides)
             routes = Routes(one for one in callbacks if replay.callback in {None, one.key.name})
-            deliveries = tuple(delivery for event in page.events for delivery in routes.route(event))
+            deliveries = tuple(routed(self._site, routes, page.events))
             reached = page.events[-1].id if page.full and not wanted.besides else wanted.reach
             after = replace(replay, position=reached, events=replay.events + len(page.events))
         over = piece(after, cursor or 0, self._page) is None
         after = replace(after, ended_at=self._now() if over else None)
-        made = self._ledger.record(Intake(self._site, deliveries, replay=after, log_epoch=state.log_epoch), self._now())
+        intake = Intake(self._site, deliveries, replay=after, log_epoch=state.log_epoch)
+        made = bisection.record(self._ledger, intake, self._now(), before=replay)
         self._tell("replay.read", replay, events=after.events - replay.events, deliveries=made, position=after.position)
         if over:
             self._tell("replay.ended", replay, events=after.events, deliveries=replay.deliveries + made)

@@ -12,6 +12,7 @@ from callsheet.domain.event import Event
 from callsheet.domain.reading import Gap, Intake, SiteState
 from callsheet.policy.routing import Routes
 from callsheet.ports import Ledger
+from callsheet.services import bisection
 from callsheet.services.plugin_registry import Ready
 
 OWED = 1e15
@@ -53,18 +54,29 @@ class Router:
         for event, owner in late:
             names = list(state.positions) if owner is None else [owner]
             takers = [name for name in names if name in ready.callbacks and has_passed(state, name, event.id)]
-            deliveries += self.routes(takers, ready).route(event)
+            deliveries += routed(self._site, self.routes(takers, ready), [event])
             owed += [Gap(event.id, event.id, OWED, name) for name in names if name not in takers]
             telemetry.emit("gap.filled", site=self._site, event_id=event.id, plugin=owner)
         return deliveries, tuple(owed)
 
     def record(self, intake: Intake) -> None:
         """Record what one page changes, in one transaction."""
-        new = self._ledger.record(intake, self._now())
+        new = bisection.record(self._ledger, intake, self._now())
         if new and telemetry.listening("events.routed"):
             _tell_routed(intake, new)
         if new or None in intake.positions.values():
             self._recorded()
+
+
+def routed(site: str, routes: Routes, events: Iterable[Event]) -> list[NewDelivery]:
+    """The deliveries that these events make. One that can't be routed is said, and passed by."""
+    deliveries: list[NewDelivery] = []
+    for event in events:
+        try:
+            deliveries += routes.route(event)
+        except Exception as error:  # noqa: BLE001 - an event is whatever its site says
+            bisection.tell_left_out(site, event.id, f"{type(error).__name__}: {error}")
+    return deliveries
 
 
 def _tell_routed(intake: Intake, new: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -19,6 +18,9 @@ from callsheet.workers.worker import Worker
 
 UPGRADE = 600.0
 """Seconds that a core or a configuration may be in pieces while somebody puts another one in its place."""
+
+LARGEST = 2**63
+"""Ids of projects are below it, as the ledger has them."""
 
 
 class SessionKey(NamedTuple):
@@ -147,5 +149,6 @@ class Session:
 
 def project_of(run: Run) -> int | None:
     """The id of the project that a run's events belong to, which is one, since its lane is within a project; None for none."""
-    project = json.loads(run.deliveries[0].payload).get("project")
-    return int(project["id"]) if isinstance(project, dict) else None
+    project = run.deliveries[0].event_value("project")
+    number = project.get("id") if isinstance(project, dict) else None
+    return number if type(number) is int and 0 < number < LARGEST else None
