@@ -34,6 +34,7 @@ from callsheet.services.site_health import SiteMonitor
 from callsheet.settings import Settings, SiteSettings
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
+from callsheet.timed_io import TimedIo
 from callsheet.version import __version__
 from callsheet.workers.local_executor import LocalExecutor
 from callsheet.workers.sessions.session import SessionLimits
@@ -295,6 +296,10 @@ def _pid_file(path: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            if path.read_text().strip() == str(os.getpid()):
-                path.unlink()
+        with suppress(OSError):  # a share that hangs, too
+            TimedIo().call(path, lambda: _remove_own(path))
+
+
+def _remove_own(pid_file: Path) -> None:
+    if pid_file.read_text().strip() == str(os.getpid()):
+        pid_file.unlink()

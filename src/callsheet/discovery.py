@@ -13,12 +13,14 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import Stamp
 from callsheet.domain.plugin import PluginFile
+from callsheet.timed_io import TimedIo
 from callsheet.wire.texts import storable
 
 SUFFIX = ".py"
@@ -41,11 +43,14 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One look at a site's folders. ``missing``: folders that could not be listed; what stood there is unknown, not gone."""
+    """One look at a site's folders. ``missing``: folders that could not be listed; what stood there is unknown, not gone.
+    ``hanging``: those of them that did not answer.
+    """
 
     plugins: list[PluginFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
+    hanging: list[Path] = field(default_factory=list)
 
 
 class _Found(NamedTuple):
@@ -69,8 +74,9 @@ class Watch:
     still changes.
     """
 
-    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, steady: Callable[[], float] = time.monotonic, io: TimedIo | None = None) -> None:
         self._steady = steady
+        self._io = io or TimedIo()
         self._loaded: dict[PluginKey, _Seen] = {}
         self._changing: dict[PluginKey, _Seen] = {}
         self.restless = False
@@ -79,7 +85,7 @@ class Watch:
     def loaded(self, file: PluginFile) -> None:
         """The file is loaded, as it is now."""
         self._changing.pop(file.key, None)
-        self._loaded[file.key] = _Seen(file.stamp, self._steady(), _text_of(file))
+        self._loaded[file.key] = _Seen(file.stamp, self._steady(), self._text_of(file) or b"")
 
     def gone(self, key: PluginKey) -> bool:
         """The file was not found; whether that has lasted, so that it is not just being replaced."""
@@ -114,7 +120,11 @@ class Watch:
         if before is None or now is None or now.real != before.real or abs(now.mtime - before.mtime) >= COARSE * 1e9:
             return now != before
         # The rights may have changed, or the text, with its old time put back; or twice within what a share counts as one moment.
-        return _text_of(file) != loaded.text
+        text = self._text_of(file)
+        return text is not None and text != loaded.text
+
+    def _text_of(self, file: PluginFile) -> bytes | None:
+        return _text_of(file, self._io)
 
 
 def _written(stamp: Stamp | None) -> tuple[int, int, str] | None:
@@ -122,22 +132,26 @@ def _written(stamp: Stamp | None) -> tuple[int, int, str] | None:
     return stamp and (stamp.mtime, stamp.size, stamp.real)
 
 
-def _text_of(file: PluginFile) -> bytes:
+def _text_of(file: PluginFile, io: TimedIo) -> bytes | None:
+    """What tells the file's text from another one; None while its folder hangs."""
+    path = Path(file.path)
     try:
-        return hashlib.sha256(Path(file.path).read_bytes()).digest()
+        return hashlib.sha256(io.call(path.parent, path.read_bytes)).digest()
+    except TimeoutError:
+        return None
     except OSError:
         return b""
 
 
-def fingerprint(file: PluginFile, before: str) -> str:
+def fingerprint(file: PluginFile, before: str, io: TimedIo) -> str:
     """What tells the file from another one, to be kept over restarts: ``before``, what was kept of it, if it is still that one.
 
     As within a life of the daemon, a file that was touched is another one, and what a share makes of its time is not.
     """
-    stamp = file.stamp
-    if stamp is None:
-        return ""
-    now = f"{stamp.mtime} {_text_of(file).hex()} {storable(stamp.real)}"
+    stamp, text = file.stamp, _text_of(file, io)
+    if stamp is None or text is None:
+        return before
+    now = f"{stamp.mtime} {text.hex()} {storable(stamp.real)}"
     mtime, _, rest = before.partition(" ")
     same = rest == now.partition(" ")[2] and abs(int(mtime) - stamp.mtime) < COARSE * 1e9
     return before if same else now
@@ -149,21 +163,24 @@ def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     return [Path(one.path) for one in found], left_out
 
 
-def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None = None) -> Discovery:
-    """Look into all folders of ``site``.
+def discover(site: str, folders: Sequence[Path], known: Mapping[str, str] | None = None, io: TimedIo | None = None) -> Discovery:
+    """Look into all folders of ``site``. With the same ``io``, one that hangs is waited for once.
 
     ``known``: path → plugin name as given before (the ledger's, which keeps paths as ``texts.storable`` has them, or the last
     look's). A file keeps its name for as long as it is there, so that a plugin's place in the event log doesn't go to another one
     when a file appears in, or a mount vanishes from, an earlier folder.
     """
     result = Discovery()
+    io = io or TimedIo()
     folders = list(dict.fromkeys(folders))
     found: list[_Found] = []
     for number, folder in enumerate(folders):
         try:
-            files, left_out = _look(folder, number)
-        except OSError:
+            files, left_out = io.call(folder, partial(_look, folder, number))
+        except OSError as error:
             result.missing.append(folder)
+            if isinstance(error, TimeoutError):
+                result.hanging.append(folder)
             continue
         found += files
         result.left_out.extend(left_out)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from callsheet import telemetry
+import pytest
+
+from callsheet.domain.overview import Heartbeat
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.services.heartbeat import HeartbeatService
 from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.telemetry import recording
 from callsheet.testing.inline_executor import InlineExecutor
 from tests.support.executor_bench import SITE, legacy, setup
+from tests.support.waiting import until
 
 
 def test_the_sites_reading_waits_for_plugins_at_the_start_and_for_no_reload(tmp_path: Path) -> None:
@@ -52,7 +61,7 @@ def test_a_file_that_can_not_be_loaded_ends_no_look(tmp_path: Path) -> None:
             super().load(plugin)
 
     executor = Fussy({SITE: setup()})
-    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger, telemetry.recording("plugin.broken") as recorder:
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger, recording("plugin.broken") as recorder:
         registry = PluginRegistry({SITE: [tmp_path]}, executor, ledger)
         registry.step()
         for manifest in executor.collect(0):
@@ -62,4 +71,70 @@ def test_a_file_that_can_not_be_loaded_ends_no_look(tmp_path: Path) -> None:
         assert [one.facts["problem"] for one in recorder.signals] == [
             f"{tmp_path / 'odd.py'}: it can't be loaded (ValueError: embedded null byte); rename or replace it"
         ]
+    executor.close(0)
+
+
+class Mount:
+    """Folders below ``at`` whose server answers only while ``up`` is set; those who ask meanwhile wait, as in the kernel."""
+
+    def __init__(self, at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.up = threading.Event()
+        self.up.set()
+        for module, name in ((os, "scandir"), (os, "stat"), (io, "open")):
+            monkeypatch.setattr(module, name, self._waiting(at, getattr(module, name)))
+
+    def _waiting(self, at: Path, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *args: Any, **options: Any) -> Any:
+            if isinstance(path, (str, Path)) and at in [Path(path), *Path(path).parents]:
+                assert self.up.wait(60)
+            return function(path, *args, **options)
+
+        return call
+
+
+def reload(registry: PluginRegistry, site: str) -> None:
+    """Look until the plugin of a site is being loaded again."""
+    until(lambda: registry.step() and registry.state(site, "plugin") is PluginState.LOADING)
+
+
+def test_a_share_that_hangs_stops_the_reloads_of_no_other_site_and_no_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two sites with a plugin each, one of them on a share
+    folders = {"here": tmp_path / "here", "share": tmp_path / "share"}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "plugin.py").write_text(legacy("pass"))
+    (folders["share"] / "pid").touch()
+    share = Mount(folders["share"], monkeypatch)
+    executor = InlineExecutor({site: setup(site=site) for site in folders})
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger, recording("plugin.broken") as recorder:
+        registry = PluginRegistry({site: [folder] for site, folder in folders.items()}, executor, ledger)
+        registry.step()
+        for manifest in executor.collect(0):
+            assert isinstance(manifest, Manifest)
+            registry.described(manifest)
+        stopped: list[str] = []
+        heartbeat = HeartbeatService(
+            ledger, Heartbeat(1, 1.0, 1.0, "", ""), list, pid_file=folders["share"] / "pid", stop=stopped.append
+        )
+
+        # When the share hangs, and both plugins are changed
+        share.up.clear()
+        (folders["here"] / "plugin.py").write_text(legacy("1"))
+
+        # Then the one is loaded, the other stays as it is, and is told
+        reload(registry, "here")
+        assert registry.state("share", "plugin") is PluginState.READY
+        assert "does not answer" in recorder.wait_for("plugin.broken", site="share").facts["problem"]
+        heartbeat.step()
+        assert stopped == []
+
+        # And once the share answers, the change there is seen
+        share.up.set()
+        (folders["share"] / "plugin.py").write_text(legacy("1"))
+        reload(registry, "share")
+        heartbeat.step()
+        (folders["share"] / "pid").unlink()
+        until(lambda: heartbeat.step() and stopped)
     executor.close(0)

@@ -12,6 +12,7 @@ from callsheet.domain.operation import SessionCommand
 from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
+from callsheet.timed_io import TimedIo
 
 BEAT_EVERY = 1.0
 PRUNE_EVERY = 600.0
@@ -42,6 +43,7 @@ class HeartbeatService(Service):
         self._heartbeat = heartbeat
         self._health = health
         self._pid_file = pid_file
+        self._io = TimedIo()
         self._stop = stop
         self._workers = workers
         self._asked = asked
@@ -49,11 +51,18 @@ class HeartbeatService(Service):
 
     def step(self) -> float:
         """One beat."""
-        if self._pid_file is not None and not self._pid_file.exists():
+        if self._pid_file is not None and not self._exists(self._pid_file):
             self._stop(f"the pid file {self._pid_file} was removed")  # and beats on until that is done
         for one in self._ledger.beat(replace(self._heartbeat, at=self._now()), list(self._health()), self._workers()):
             self._asked(one)
         return BEAT_EVERY
+
+    def _exists(self, pid_file: Path) -> bool:
+        """Whether the file is there, or may be: a share that hangs stops neither the beat nor the daemon."""
+        try:
+            return self._io.call(pid_file, pid_file.exists)
+        except OSError:
+            return True
 
     def finish(self) -> None:
         """The last beat: the daemon has ended in order."""

@@ -16,6 +16,7 @@ from callsheet.errors import StateError
 from callsheet.ports import Executor, Ledger
 from callsheet.services import bisection
 from callsheet.services.service import Service
+from callsheet.timed_io import TimedIo
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the plugin folders."""
@@ -61,7 +62,8 @@ class PluginRegistry(Service):
         self._executor = executor
         self._ledger = ledger
         self._clock = clock
-        self._watch = Watch(steady)
+        self._io = TimedIo()
+        self._watch = Watch(steady, self._io)
         self._lock = threading.RLock()
         self._fingerprints: dict[PluginKey, str] = {}
         """Of the files that were loaded last, in this life of the daemon or an earlier one."""
@@ -80,7 +82,7 @@ class PluginRegistry(Service):
                 names = {one.file.path: key.name for key, one in self._known.items() if key.site == site}
             if site not in self._looked:
                 names = {record.path: record.key.name for record in self._ledger.plugins(site)}
-            self._look(site, discover(site, folders, names))
+            self._look(site, discover(site, folders, names, self._io))
         restless, self._watch.restless = self._watch.restless, False
         return SETTLE if restless else LOOK_EVERY
 
@@ -173,7 +175,8 @@ class PluginRegistry(Service):
         for path, reason in found.left_out:
             self._tell(site, str(path), reason)
         for folder in found.missing:
-            self._tell(site, str(folder), "the folder is not there; plugins loaded from it go on, new ones wait for it")
+            what = "does not answer" if folder in found.hanging else "is not there"
+            self._tell(site, str(folder), f"the folder {what}; plugins loaded from it go on, new ones wait for it")
 
     def _meet(self, file: PluginFile) -> None:
         """Load it if it is new, or another one than before; note where it stands."""
@@ -198,7 +201,7 @@ class PluginRegistry(Service):
         known = self._known.get(file.key)
         again = known is not None and known.state is not PluginState.GONE
         generation = known.file.generation + 1 if known else 1
-        file = replace(file, generation=generation, fingerprint=fingerprint(file, self._fingerprints.get(file.key, "")))
+        file = replace(file, generation=generation, fingerprint=fingerprint(file, self._fingerprints.get(file.key, ""), self._io))
         # The ledger first: where it fails, the next look finds the plugin as it was, and does this again.
         self._ledger.enrol([file], PluginState.LOADING, self._clock())
         self._fingerprints[file.key] = file.fingerprint
