@@ -33,6 +33,35 @@ def registerCallbacks(reg):
 def callback(sg, logger, event, args):
     raise ValueError(type(sg).__name__)
 """
+COROUTINES = """
+import asyncio, time
+from callsheet import Skip, on
+
+LOCK = asyncio.Lock()  # belongs to a loop when it is made, before Python 3.10
+running = set()
+
+@on("*", slots=3, lane="none", timeout=1)
+async def meets(ctx):
+    async with LOCK:
+        running.add(ctx.event["id"])
+    while len(running) < 3:
+        await asyncio.sleep(0.01)
+    await asyncio.get_event_loop().run_in_executor(None, time.sleep, 0)
+    if ctx.event["session_uuid"] == "hangs":
+        await asyncio.sleep(60)
+    raise Skip("met")
+"""
+LEGACY_COROUTINE = """
+import asyncio
+LOCK = asyncio.Lock()
+
+def registerCallbacks(reg):
+    reg.registerCallback("n", "the-key", callback)
+async def callback(sg, logger, event, args):
+    async with LOCK:
+        process = await asyncio.create_subprocess_exec("sh", "-c", "exit 7")
+    raise ValueError(await process.wait())
+"""
 
 
 def found() -> list[str]:
@@ -80,3 +109,16 @@ def test_a_worker_runs_both_kinds_of_plugins(stage: Stage) -> None:
     assert failed.failure is not None
     assert (failed.failure.kind, failed.failure.text) == ("ValueError", "Shotgun")
     assert "'args': None" in failed.failure.locals
+
+
+def test_a_worker_awaits_coroutines_of_both_kinds(stage: Stage) -> None:
+    stage.start("modern", COROUTINES)
+    stage.start("legacy", LEGACY_COROUTINE)
+    runs = [stage.run("modern", "meets", events={0: {"session_uuid": kind}}) for kind in ("", "hangs", "")]
+    legacy = [stage.run("legacy", "callback") for _ in range(2)]
+
+    stage.executor.submit([*runs, *legacy])
+    reports = [report for run in (*runs, *legacy) for report in stage.finish(run)]
+
+    assert [one.verdict for one in reports[:3]] == [Verdict.SKIP, Verdict.TIMEOUT, Verdict.SKIP]
+    assert [one.failure.text for one in reports if one.failure] == ["met", "It took longer than its timeout.", "met", "7", "7"]

@@ -169,6 +169,29 @@ class ExecutorContract:
         assert (few.ignore_own, few.script, few.where) == (True, "daemon", False)
         assert (all_of_them.only, all_of_them.ignore_own, all_of_them.script) == ({}, False, "other")
 
+    def test_coroutines_of_both_kinds_are_awaited(self, stage: Stage) -> None:
+        stage.start(
+            "awaiting",
+            """
+            import asyncio
+            from callsheet import on, Skip
+
+            @on("*", slots=2)
+            async def modern(ctx):
+                await asyncio.sleep(0)
+                raise Skip("awaited")
+            """,
+        )
+        stage.start(
+            "legacy",
+            legacy("import asyncio\nawait asyncio.sleep(0)\nraise ValueError(args)").replace("def callback", "async def callback"),
+        )
+
+        (modern,) = stage.do(stage.run("awaiting", "modern"))
+        (old,) = stage.do(stage.run("legacy", "callback"))
+
+        assert [one.failure.text for one in (modern, old) if one.failure] == ["awaited", "None"]
+
     def test_a_callback_that_is_gone_skips(self, stage: Stage) -> None:
         stage.start("simple", legacy("pass"))
 

@@ -54,6 +54,7 @@ def close_shot() -> Any:
         ("docs/plugins.md", 2, "register"),
         ("docs/plugins.md", 3, "retime"),
         ("docs/plugins.md", 4, "changed"),
+        ("docs/plugins.md", 5, "measure"),
     ],
 )
 def test_a_plugin_of_the_pages_registers_in_a_worker(tmp_path: Path, page: str, at: int, callback: str) -> None:

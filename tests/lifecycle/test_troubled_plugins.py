@@ -186,3 +186,43 @@ def test_a_slow_plugin_holds_up_nobody(studio: Studio) -> None:
         assert studio.trace.events("slow") == []
         studio.trace.raise_flag("go")
         daemon.until(lambda: studio.trace.events("slow") == list(events))
+
+
+def test_coroutines_run_at_once_and_those_that_hang_end_alone(studio: Studio) -> None:
+    # Given a plugin one of whose coroutines waits for the test, another one for ever, and a third is not awaited
+    studio.write(
+        "plugin",
+        """
+        import asyncio
+        from callsheet import on
+
+        @on("Shotgun_Task_Change", lane="none", slots=4)
+        async def waits(ctx):
+            note("begun", ctx.event)
+            while not flag("go"):
+                await asyncio.sleep(0.01)
+            note("done", ctx.event)
+
+        @on("Shotgun_Task_Change", lane="none", slots=4, timeout=1, retry={"attempts": 1})
+        async def hangs(ctx):
+            await asyncio.sleep(3600)
+
+        @on("Shotgun_Task_Change", lane="none", retry={"attempts": 1})
+        def forgets(ctx):
+            return hangs(ctx)
+        """,
+    )
+    with studio.started() as daemon:
+        events = list(studio.sandbox.add_events(2))
+        daemon.until(lambda: sorted(studio.trace.events(word="begun")) == events)
+
+        # When those that hang are past their deadline
+        daemon.until(lambda: len(studio.deliveries(State.DEAD)) == 4)
+        studio.trace.raise_flag("go")
+
+        # Then those beside them end as they should, each in the call that it began with
+        daemon.until(lambda: studio.states() == {"done": 2, "dead": 4})
+        assert sorted(studio.trace.events()) == sorted(studio.trace.events(word="begun")) == events
+        texts = {one.callback: one.failure.text for one in studio.deliveries(State.DEAD) if one.failure}
+        assert texts["hangs"] == "It took longer than its timeout."
+        assert texts["forgets"].startswith("forgets returned a coroutine that nobody awaited: declare the callback with async def")

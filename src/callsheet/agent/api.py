@@ -36,6 +36,10 @@ class Cascade(GiveUp):
     """An event that plugins caused by answering each other's writes, deeper than is sensible. Raised instead of the call."""
 
 
+class Timeout(Exception):  # noqa: N818 - the word of reports
+    """A coroutine was cancelled shortly before its deadline, at which the daemon would have killed the worker."""
+
+
 class Rule(NamedTuple):
     """What ``on`` was told of one function."""
 

@@ -20,13 +20,13 @@ class Member(NamedTuple):
 class Batch:
     """A call with a list of contexts."""
 
-    def __init__(self, function: Callable[..., Any], contexts: List[Context]) -> None:
-        self._function = function
+    def __init__(self, call: Callable[[List[Context], float], None], contexts: List[Context]) -> None:
+        self._call = call
         self._contexts = contexts
 
-    def run(self) -> None:
-        """Call the plugin's function; raises what that raises. Its frame is the next in a traceback."""
-        self._function(self._contexts)
+    def run(self, began: float) -> None:
+        """Call the plugin's function; raises what that raises. ``began``: as of ``Callback.call``."""
+        self._call(self._contexts, began)
 
     def verdicts(self, outcome: Verdict, secrets: Secrets) -> List[Verdict]:
         """Of each: what the callback said of it apart, or what came of the call."""
@@ -36,13 +36,13 @@ class Batch:
 class Burst:
     """A call with the last of several events."""
 
-    def __init__(self, function: Callable[..., Any], last: Context) -> None:
-        self._function = function
+    def __init__(self, call: Callable[[Context, float], None], last: Context) -> None:
+        self._call = call
         self._last = last
 
-    def run(self) -> None:
+    def run(self, began: float) -> None:
         """As for a batch."""
-        self._function(self._last)
+        self._call(self._last, began)
 
     def verdicts(self, outcome: Verdict, _secrets: Secrets) -> List[Verdict]:
         """Those that were folded are done with only if the call is: else all are called again, or dead, together."""

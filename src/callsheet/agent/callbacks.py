@@ -1,5 +1,6 @@
 """One registered function, of either kind: how it is described, whether it wants an event, how it is called."""
 
+import inspect
 import logging
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
@@ -7,10 +8,11 @@ from callsheet.agent.api import Cascade, Rule
 from callsheet.agent.batching import Batch, Burst, Member
 from callsheet.agent.connection import Connection, ThreadConnections
 from callsheet.agent.context import Call, Context
+from callsheet.agent.coroutines import LOOPS, cancelled_at, undone
 from callsheet.agent.entity_prefetch import EntityPrefetch
 from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.match_events import ANY, Filter, wanted
-from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER
+from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER, is_coroutine_function, place_of, shown_name
 from callsheet.agent.verdicts import Verdict, skipped
 from callsheet.wire.causality import NOBODY, Chain, Signature, chain_of, joined
 
@@ -24,10 +26,16 @@ class Callback:
     logs_failures = False
     """Whether a failure is logged by the worker, where it happened."""
 
-    def __init__(self, name: str, ordinal: int, logger: logging.Logger) -> None:
+    def __init__(
+        self, name: str, ordinal: int, logger: logging.Logger, function: Callable[..., Any], timeout: Optional[float]
+    ) -> None:
         self.name = name
         self.ordinal = ordinal
         self.logger = logger
+        self.awaits = is_coroutine_function(function)
+        """Whether it is a coroutine function, so that what it returns is waited for."""
+        self._function = function
+        self._timeout = timeout
         self.on_dead = "continue"
         self.slots = 1
         self.together = False
@@ -45,8 +53,8 @@ class Callback:
         """Why the callback does not want this event after all; None if it does. Decides what only Python can."""
         raise NotImplementedError
 
-    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
-        """Call the plugin's function; raises what that raises. Its frame is the next in a traceback."""
+    def call(self, event: Event, attempt: int, delivery_id: int, began: float) -> None:
+        """Call the plugin's function; raises what that raises. ``began``: the monotonic time from which its timeout counts."""
         raise NotImplementedError
 
     def refused(self, event: Event) -> Optional[Verdict]:
@@ -56,6 +64,14 @@ class Callback:
     def prepare(self, members: List[Member]) -> Union[Batch, Burst]:
         """The call for these, which are all wanted."""
         raise NotImplementedError
+
+    def _take(self, returned: Any, began: float) -> None:
+        """Wait for a coroutine. Raises TypeError for what shows that the work was not done: it must not look as if it was."""
+        if self.awaits and inspect.isawaitable(returned):
+            returned = LOOPS.run(returned, cancelled_at(began, self._timeout))
+        why = undone(returned)
+        if why:
+            raise TypeError(f"{shown_name(self._function)} returned {why}. ({place_of(self._function)})")
 
 
 class LegacyCallback(Callback):
@@ -70,6 +86,7 @@ class LegacyCallback(Callback):
         logger: logging.Logger,
         *,
         function: Callable[..., Any],
+        timeout: Optional[float],
         form: int,
         connection: Connection,
         match_events: Any,
@@ -82,11 +99,10 @@ class LegacyCallback(Callback):
         toolkit: Any,
         hosted: bool,
     ) -> None:
-        super().__init__(name, ordinal, logger)
+        super().__init__(name, ordinal, logger, function, timeout)
         self._toolkit = toolkit
         self._hosted = hosted
         self._signature = Signature(site, plugin)
-        self._function = function
         self._form = form
         self._connection = connection
         self._match_events = match_events
@@ -126,7 +142,7 @@ class LegacyCallback(Callback):
             return "its matchEvents does not want this event"
         return None
 
-    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
+    def call(self, event: Event, attempt: int, delivery_id: int, began: float) -> None:
         """Call with ``sg``, as the form wants it."""
         sg = self._connection.ready()
         if self._use_session_uuid:
@@ -134,11 +150,13 @@ class LegacyCallback(Callback):
         _writes_as(self._mark(event["session_uuid"]), self._toolkit)
         try:
             if self._form == WITH_LOGGER:
-                self._function(sg, self.logger, event, self._args)
+                returned = self._function(sg, self.logger, event, self._args)
             elif self._form == WITHOUT_LOGGER:
-                self._function(sg, event, self._args)
+                returned = self._function(sg, event, self._args)
             else:
-                self._function(self._context(sg, event, attempt, delivery_id))
+                returned = self._function(self._context(sg, event, attempt, delivery_id))
+            if returned is not None:
+                self._take(returned, began)
         finally:
             self._connection.used()
 
@@ -174,6 +192,7 @@ class OnCallback(Callback):
         logger: logging.Logger,
         *,
         rule: Rule,
+        timeout: Optional[float],
         connection: ThreadConnections,
         script: str,
         cascade: int,
@@ -183,7 +202,7 @@ class OnCallback(Callback):
         toolkit: Any,
         hosted: bool,
     ) -> None:
-        super().__init__(name, ordinal, logger)
+        super().__init__(name, ordinal, logger, rule.function, rule.timeout or timeout)
         self._toolkit = toolkit
         self._hosted = hosted
         self._rule = rule
@@ -227,22 +246,21 @@ class OnCallback(Callback):
 
     def refusal(self, event: Event) -> Optional[str]:
         """Asks ``where``."""
-        rule = self._rule
-        if rule.where is not None and not rule.where(event):
-            return "where= said no"
-        return None
+        where = self._rule.where
+        if where is None:
+            return None
+        answer = where(event)
+        why = undone(answer)
+        if why:
+            raise TypeError(f"where= is no answer: it returned {why}. ({place_of(where)})")
+        return None if answer else "where= said no"
 
-    def call(self, event: Event, attempt: int, delivery_id: int) -> None:
+    def call(self, event: Event, attempt: int, delivery_id: int, began: float) -> None:
         """Call with a context. What it writes is marked as this plugin's, and as one deeper in the chain than the event."""
         chain = chain_of(event["session_uuid"])
         if self._is_too_deep(chain):
             raise Cascade(self._why_too_deep(chain))
-        self._begin(chain)
-        context = self._context(event, attempt, delivery_id)
-        try:
-            self._rule.function(context)
-        finally:
-            self._connection.used()
+        self._call(self._context(event, attempt, delivery_id, connect=self._begin(chain)), began)
 
     def refused(self, event: Event) -> Optional[Verdict]:
         """Asks ``where``, and how deep it is in a chain of writes."""
@@ -257,23 +275,39 @@ class OnCallback(Callback):
     def prepare(self, members: List[Member]) -> Union[Batch, Burst]:
         """A list of contexts, or the last one's, which stands for all. What it writes is one deeper than the deepest event."""
         chains = [chain_of(one.event["session_uuid"]) for one in members]
-        self._begin(joined(chains))
+        connect = self._begin(joined(chains))
         last = members[-1]
         if self._rule.settle:
             folded = [one.event["id"] for one in members[:-1]]
-            return Burst(self._rule.function, self._context(last.event, last.attempt, last.delivery, folded=folded))
+            return Burst(self._call, self._context(last.event, last.attempt, last.delivery, connect=connect, folded=folded))
         call = Call(batch=True)
         if self.prefetch is not None:
             for one in members:
                 self.prefetch.expect(one.delivery, one.event)
-        return Batch(self._rule.function, [self._context(one.event, one.attempt, one.delivery, call=call) for one in members])
+        contexts = [self._context(one.event, one.attempt, one.delivery, connect=connect, call=call) for one in members]
+        return Batch(self._call, contexts)
+
+    def _call(self, argument: Union[Context, List[Context]], began: float) -> None:
+        try:
+            returned = self._function(argument)
+            if returned is not None:
+                self._take(returned, began)
+        finally:
+            self._connection.used()
 
     def _context(
-        self, event: Event, attempt: int, delivery_id: int, *, folded: Sequence[int] = (), call: Optional[Call] = None
+        self,
+        event: Event,
+        attempt: int,
+        delivery_id: int,
+        *,
+        connect: Callable[[], Any],
+        folded: Sequence[int] = (),
+        call: Optional[Call] = None,
     ) -> Context:
         return Context(
             event,
-            connect=self._connection.ready,
+            connect=connect,
             log=self.logger,
             attempt=attempt,
             delivery_id=delivery_id,
@@ -285,10 +319,11 @@ class OnCallback(Callback):
             toolkit=self._toolkit,
         )
 
-    def _begin(self, chain: Chain) -> None:
+    def _begin(self, chain: Chain) -> Callable[[], Any]:
+        """Have what the call writes carry its mark. Returns how its contexts get at ``sg``."""
         mark = self._signature.mark(chain)
-        self._connection.mark(mark)
         _writes_as(mark, self._toolkit)
+        return self._connection.begin(mark)
 
     def _is_too_deep(self, chain: Chain) -> bool:
         return chain.depth > self._cascade and self._signature.is_in(chain)

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any, Callable, Optional
 
+from callsheet.agent.coroutines import LOOPS
 from callsheet.wire import client_patch
 
 IDLE = 30.0
@@ -71,28 +72,62 @@ class ThreadConnections:
         self._make = make
         self._mine = threading.local()
 
+    def begin(self, mark: str) -> Callable[[], Any]:
+        """Note that a call begins in the calling thread, which writes with this mark. Returns how the call gets at ``sg``.
+
+        A coroutine that the thread waits for uses the thread's own, so that coroutines in one event loop don't share one. Other
+        threads that the call asks in have their own.
+        """
+        held, caller = self._held(), threading.get_ident()
+        held.mark(mark)
+
+        def ready() -> Any:
+            if threading.get_ident() == caller or LOOPS.runs_this_thread():
+                return held.ready(self._make)
+            self.mark(mark)
+            return self.ready()
+
+        return ready
+
     def mark(self, session_uuid: str) -> None:
         """What the calling thread writes from now on carries this session uuid, also with a Shotgun object that it kept."""
-        self._mine.mark = session_uuid
-        held = getattr(self._mine, "connection", None)
-        if held is not None:
-            held.mark(session_uuid)
+        self._held().mark(session_uuid)
 
     def ready(self) -> Any:
         """The calling thread's Shotgun object."""
-        held = getattr(self._mine, "connection", None)
-        if held is None:
-            held = self._mine.connection = Connection(self._make())
-            mark = getattr(self._mine, "mark", None)
-            if mark is not None:
-                held.mark(mark)
-        return held.ready()
+        return self._held().ready(self._make)
 
     def used(self) -> None:
         """Note that a delivery of the calling thread has ended."""
-        held = getattr(self._mine, "connection", None)
-        if held is not None:
-            held.used()
+        connection = self._held().connection
+        if connection is not None:
+            connection.used()
+
+    def _held(self) -> "_Held":
+        held: Optional[_Held] = getattr(self._mine, "held", None)
+        if held is None:
+            held = self._mine.held = _Held()
+        return held
+
+
+class _Held:
+    """A thread's connection, once it has one, and the session uuid of what is written by it."""
+
+    def __init__(self) -> None:
+        self.connection: Optional[Connection] = None
+        self._mark: Optional[str] = None
+
+    def mark(self, session_uuid: str) -> None:
+        self._mark = session_uuid
+        if self.connection is not None:
+            self.connection.mark(session_uuid)
+
+    def ready(self, make: Callable[[], Any]) -> Any:
+        if self.connection is None:
+            self.connection = Connection(make())
+            if self._mark is not None:
+                self.connection.mark(self._mark)
+        return self.connection.ready()
 
 
 def _dropped(http: Any) -> bool:

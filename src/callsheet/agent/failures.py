@@ -1,5 +1,6 @@
 """Failures as data: what an exception becomes when it crosses to the daemon."""
 
+import itertools
 import traceback
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, Optional
@@ -94,6 +95,16 @@ def _theirs(frames: Optional[TracebackType]) -> Optional[int]:
     """How many frames there are up to the plugin's last, where the agent refuses what that line says; None: all."""
     found = [not _is_the_agents(one) for one in _frames(frames)]
     return len(found) - found[::-1].index(True) if True in found else None
+
+
+def frames_around(frames: Optional[TracebackType]) -> int:
+    """How many frames a callback's traceback begins with that are not the plugin's, but of what calls it."""
+    return sum(1 for _ in itertools.takewhile(_calls_plugins, _frames(frames)))
+
+
+def _calls_plugins(one: TracebackType) -> bool:
+    name = str(one.tb_frame.f_globals.get("__name__", ""))
+    return _is_the_agents(one) or name.startswith(("asyncio.", "concurrent.futures."))
 
 
 def _is_the_agents(one: TracebackType) -> bool:

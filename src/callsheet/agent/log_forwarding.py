@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextvars import ContextVar
 from typing import Any, Callable, Dict, List, Type
 
 from callsheet.agent.failures import Secrets
@@ -11,10 +12,34 @@ _plain = logging.Formatter()
 _PREFIX = "plugin."
 _SAID = "said_to_callsheet"
 
-at_work = threading.local()
-"""``at_work.plugin``: whose code this thread runs; records of loggers that are nobody's, such as a library's, are that plugin's.
-``at_work.mark``: the session uuid of what it writes, also in other processes.
-"""
+
+class _AtWork:
+    """What is known of the code that runs here: in this thread, or in this task of an event loop and the threads that it calls."""
+
+    def __init__(self) -> None:
+        self._plugin: ContextVar[str] = ContextVar("plugin", default="")
+        self._mark: ContextVar[str] = ContextVar("mark", default="")
+
+    @property
+    def plugin(self) -> str:
+        """Whose code it is; records of loggers that are nobody's, such as a library's, are that plugin's. Empty: unknown."""
+        return self._plugin.get()
+
+    @plugin.setter
+    def plugin(self, name: str) -> None:
+        self._plugin.set(name)
+
+    @property
+    def mark(self) -> str:
+        """The session uuid of what it writes, also in other processes; empty if none was set."""
+        return self._mark.get()
+
+    @mark.setter
+    def mark(self, session_uuid: str) -> None:
+        self._mark.set(session_uuid)
+
+
+at_work = _AtWork()
 
 
 class RecordHandler(logging.Handler):
@@ -46,7 +71,7 @@ class RecordHandler(logging.Handler):
                 text = f"{text}\n{more}"
         return {
             "is": "record",
-            "plugin": getattr(at_work, "plugin", "") or self._owner(record.name),
+            "plugin": at_work.plugin or self._owner(record.name),
             "name": record.name,
             "levelno": record.levelno,
             "levelname": record.levelname,

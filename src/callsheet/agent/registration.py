@@ -47,6 +47,7 @@ class Plugin:
         self.module: Optional[ModuleType] = None
         self._toolkit = toolkit
         self._hosted = bool(order.get("hosted"))
+        self._timeout: Optional[float] = order.get("timeout")
         self._prefetches: Dict[Tuple[Tuple[str, ...], str], EntityPrefetch] = {}
         self._setup = setup
         self._say = say
@@ -107,6 +108,11 @@ class Plugin:
         if self._toolkit is not None or any(isinstance(callback, LegacyCallback) for callback in self.callbacks.values()):
             return 1
         return max((callback.slots for callback in self.callbacks.values()), default=1)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether one of the callbacks is a coroutine function."""
+        return any(callback.awaits for callback in self.callbacks.values())
 
     def _manifest(self, callbacks: List[Dict[str, Any]]) -> Message:
         return {
@@ -172,6 +178,7 @@ class Plugin:
             len(self.callbacks),
             logger,
             rule=rule,
+            timeout=self._timeout,
             connection=connection,
             script=script,
             cascade=int(self._setup["cascade"]),
@@ -205,6 +212,7 @@ class Plugin:
             len(self.callbacks),
             self._child_logger(callback),
             function=callback,
+            timeout=self._timeout,
             form=form,
             connection=Connection(self._reach.connect(script, key)),
             match_events=matchEvents,

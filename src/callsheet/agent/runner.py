@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from time import monotonic
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
@@ -114,6 +115,7 @@ class Runner:
 
     def _attempt_together(self, callback: Callback, members: List[Member]) -> List[Verdict]:
         """The verdict of each. Those that the callback does not want, or must not be called for, take no part."""
+        began = monotonic()
         if not callback.together:
             return [self._attempt(callback, one.event, one.attempt, one.delivery) for one in members]
         turn = self._turns.get(callback.name)
@@ -132,7 +134,7 @@ class Runner:
             if not taking:
                 return found
             call = callback.prepare([members[place] for place in taking])
-            call.run()
+            call.run(began)
             outcome = OK
         except BaseException as error:  # noqa: BLE001 - as for one alone
             outcome = verdicts.of(error, self._secrets, before)
@@ -150,6 +152,7 @@ class Runner:
             callback.prefetch.forget(delivery)
 
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int) -> Verdict:
+        began = monotonic()  # as the daemon counts, with the wait for a turn
         turn = self._turns.get(callback.name)
         if turn is not None:
             turn.acquire()
@@ -160,7 +163,7 @@ class Runner:
                 return verdicts.skipped(refusal)
             if callback.logger.isEnabledFor(logging.DEBUG):
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
-            callback.call(event, attempt, delivery)
+            callback.call(event, attempt, delivery, began)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's and no one else's
             verdict = verdicts.of(error, self._secrets, before)
             if _logs(callback, verdict):

@@ -4,13 +4,13 @@ import atexit
 import contextlib
 import logging
 import os
-import queue
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
 
 from callsheet.agent import current_worker, loader, parent_death, stacks, stdio
+from callsheet.agent.coroutines import LOOPS, Orders
 from callsheet.agent.failures import Secrets
 from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
 from callsheet.agent.registration import LoadError, Plugin
@@ -27,7 +27,7 @@ class Worker:
     def __init__(self, commands: BinaryIO, channel: stdio.Channel) -> None:
         self._commands = commands
         self._channel = channel
-        self._orders: "queue.SimpleQueue[Optional[Message]]" = queue.SimpleQueue()
+        self._orders = Orders()
         self._plugins: Dict[str, Plugin] = {}
         self._runners: Dict[str, Runner] = {}
         self._pools: Dict[str, ThreadPoolExecutor] = {}
@@ -94,6 +94,8 @@ class Worker:
                 self._run(order)
         for pool in self._pools.values():
             pool.shutdown()
+        if any(plugin.awaits for plugin in self._plugins.values()):
+            LOOPS.close()
 
     def _listen(self) -> None:
         while True:
@@ -145,6 +147,8 @@ class Worker:
             self._channel.send(plugin.broken(plugin.indescribable(error)))
             return
         runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
+        if plugin.awaits:
+            LOOPS.start(shared=plugin.slots > 1, threads=plugin.slots)
         if plugin.slots > 1:  # threads are started as runs come, and kept
             self._pools[name] = ThreadPoolExecutor(plugin.slots, thread_name_prefix=f"callsheet-{name}")
         self._plugins[name] = plugin
@@ -169,7 +173,7 @@ class Worker:
         for name, plugin in self._plugins.items():
             if plugin.module is not None and function.__module__ == plugin.module.__name__:
                 return name
-        return getattr(at_work, "plugin", "") or next(iter(self._plugins), "")
+        return at_work.plugin or next(iter(self._plugins), "")
 
     def _is_alone(self) -> bool:
         # A fork in a callback whose child came back from it: that child is not the worker.
@@ -184,6 +188,7 @@ def main() -> NoReturn:
     parent_death.tie()
     stacks.watch()
     commands, channel = stdio.take()
+    LOOPS.has_main = True
     current_worker.worker = Worker(commands, channel)
     _guarded(current_worker.worker.serve)
     with contextlib.suppress(BaseException):

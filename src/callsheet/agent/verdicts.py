@@ -5,14 +5,12 @@ import logging
 import time
 from typing import Callable, NamedTuple, Optional
 
-from callsheet.agent.api import GiveUp, Retry, Skip
-from callsheet.agent.failures import Failure, Secrets, failure_of, kind_of, text_of
+from callsheet.agent.api import GiveUp, Retry, Skip, Timeout
+from callsheet.agent.failures import Failure, Secrets, failure_of, frames_around, kind_of, text_of
 from callsheet.agent.options import pause
 from callsheet.wire import transient
 from callsheet.wire.frames import Message, encode, frame
 from callsheet.wire.transient import Tally
-
-_FRAMES = 2  # of the agent, in the traceback of a callback's exception: the runner's and the callback's
 
 
 class Verdict(NamedTuple):
@@ -56,11 +54,13 @@ def now(read: Callable[[], float] = time.time) -> float:
 def _of(error: BaseException, secrets: Secrets, before: Tally) -> Verdict:
     if isinstance(error, Skip):
         return skipped(text_of(error, secrets))
-    failure = failure_of(error, secrets, skip=_FRAMES)
+    failure = failure_of(error, secrets, skip=frames_around(error.__traceback__))
     if isinstance(error, Retry):
         return weighed(_retry(getattr(error, "after", None), failure), before)
     if isinstance(error, GiveUp):
         return Verdict("give_up", failure)
+    if isinstance(error, Timeout):
+        return Verdict("timeout", failure)
     passing, client = transient.is_of_the_site(error), transient.is_of_the_client(error)
     return weighed(Verdict("failed", failure, passing=passing, client=client), before)
 

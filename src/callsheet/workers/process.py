@@ -94,7 +94,8 @@ class Process:
             return b""
 
     def ask_for_stacks(self) -> None:
-        """Have it write down what its threads are doing."""
+        """Have it write down what its threads are doing, in place of what it wrote at an earlier deadline."""
+        self.stacks()
         if self._popen.poll() is None:
             self._popen.send_signal(stacks.SIGNAL)
 

@@ -24,7 +24,7 @@ from callsheet.workers.checks import Finding
 
 STOP = frames.encode({"is": "stop"})
 
-_VERDICTS = {one.value: one for one in (Verdict.OK, Verdict.FAILED, Verdict.RETRY, Verdict.SKIP, Verdict.GIVE_UP)}
+_VERDICTS = {one.value: one for one in (Verdict.OK, Verdict.FAILED, Verdict.RETRY, Verdict.SKIP, Verdict.GIVE_UP, Verdict.TIMEOUT)}
 """What a worker may say of an attempt."""
 
 ASIDES = {
@@ -71,7 +71,8 @@ def setup_message(setup: WorkerConfig, toolkit: Mapping[str, Any] | None = None)
 def load_message(setup: WorkerConfig, plugin: PluginFile) -> frames.Message:
     """Has a worker load a plugin."""
     name = plugin.key.name
-    return {"is": "load", "plugin": name, "path": plugin.path, "hosted": name in setup.hosted}
+    timeout = setup.deadline_of(name)
+    return {"is": "load", "plugin": name, "path": plugin.path, "hosted": name in setup.hosted, "timeout": timeout}
 
 
 def recall_frame(plugin: str, runs: Sequence[int]) -> bytes:

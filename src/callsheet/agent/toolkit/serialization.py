@@ -21,6 +21,7 @@ _KNOWN = {
     "TemplateString": "send its name or its definition",
     "Shotgun": "every worker has its own connection, ctx.sg",
     "generator": "send a list of it",
+    "coroutine": "nobody awaits it there; declare the function with def, and let it run what is asynchronous",
     "module": "import it where it is needed",
     "function": "give it to call(), and send it data",
 }

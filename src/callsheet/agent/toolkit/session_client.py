@@ -74,7 +74,7 @@ class Caller:
             "timeout": timeout,
         }
         # Of a thread that no delivery runs in, nothing but the plugin is known.
-        message["mark"] = getattr(at_work, "mark", None) or Signature(self._site, message["plugin"]).mark()
+        message["mark"] = at_work.mark or Signature(self._site, message["plugin"]).mark()
         answer: "queue.SimpleQueue[Message]" = queue.SimpleQueue()
         with self._lock:
             self._waiting[message["call"]] = answer
