@@ -65,6 +65,8 @@ def test_rules_are_gathered_where_somebody_gathers() -> None:
         ((), {}, TypeError, 'at least one event type: @on("Shotgun_Task_Change"), or @on("*")'),
         ((print,), {}, TypeError, 'write @on("Shotgun_Task_Change") above the function, with parentheses'),
         (("A",), {"lane": "entty"}, ValueError, 'lane=\'entty\': say one of "entity", "project", "plugin", "none", or a path'),
+        (("A",), {"ignore_own": "scripts"}, TypeError, '"script" all that its script user did'),
+        (("A",), {"ignore_own": None}, TypeError, "True leaves out what the plugin wrote"),
         (("A",), {"lane": "meta.entity_id,nothing.here"}, ValueError, "a path into the event"),
         (("A",), {"where": "yes"}, TypeError, "where= is a function of the event"),
         (("A",), {"on_dead": "stop"}, ValueError, 'say "continue" or "hold"'),

@@ -157,10 +157,13 @@ class ExecutorContract:
 
             @on("*", ignore_own=False, script=("other", "other-key"))
             def all_of_them(ctx): pass
+
+            @on("*", ignore_own="script")
+            def of_others(ctx): pass
             """,
         )
 
-        few, all_of_them = manifest.callbacks
+        few, all_of_them, of_others = manifest.callbacks
         assert few.only == {
             "project": Links(names=frozenset({"Moth"})),
             "user": Links(ids=frozenset({3}), exact=frozenset({("ApiUser", 5)})),
@@ -168,6 +171,7 @@ class ExecutorContract:
         }
         assert (few.ignore_own, few.script, few.where) == (True, "daemon", False)
         assert (all_of_them.only, all_of_them.ignore_own, all_of_them.script) == ({}, False, "other")
+        assert of_others.ignore_own == "script"
 
     def test_coroutines_of_both_kinds_are_awaited(self, stage: Stage) -> None:
         stage.start(

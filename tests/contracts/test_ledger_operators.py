@@ -16,7 +16,7 @@ from callsheet.domain.plugin import Hold, PluginState
 from callsheet.domain.reading import Fingerprint, Gap, Intake, Replay
 from callsheet.errors import StateError
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
-from tests.support.events import SITE, SUBJECTS, event
+from tests.support.events import ENTITIES, SITE, event
 
 DONE, DEAD, SKIPPED, HELD, RETRYING, WAITING, RUNNING = (
     State.DONE,
@@ -60,10 +60,10 @@ def test_deliveries_are_found_by_what_their_event_says(desk: Desk) -> None:
 
 
 def test_deliveries_are_found_by_the_entity_that_their_event_is_about(desk: Desk) -> None:
-    facts = [event(number, **data).data for number, (_, data, _) in enumerate(SUBJECTS, 1)]
+    facts = [event(number, **data).data for number, (_, data, _) in enumerate(ENTITIES, 1)]
     desk.record(*(_about(one["id"], **{key: value for key, value in one.items() if key != "id"}) for one in facts))
     for link in (("Task", 9), ("Task", 14), ("Shot", 3)):
-        wanted = [number for number, (_, _, entity) in enumerate(SUBJECTS, 1) if entity == link]
+        wanted = [number for number, (_, _, entity) in enumerate(ENTITIES, 1) if entity == link]
         assert listed(desk, entity=link) == wanted[::-1]
 
 

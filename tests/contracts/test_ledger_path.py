@@ -52,6 +52,16 @@ def test_what_a_page_does_not_name_stays_as_it_is(desk: Desk) -> None:
     assert (state.cursor, state.gaps, dict(state.positions)) == (13, (), {"plugin": None})
 
 
+def test_what_was_left_out_as_own_adds_up(desk: Desk) -> None:
+    desk.describe("react")
+    desk.describe("react", plugin="other")
+    for own in ({"plugin": 2}, {"plugin": 3, "other": 1}, {}):
+        desk.ledger.record(Intake(SITE, cursor=12, own=own), desk.now)
+    desk.reopen()
+    desk.describe("react")
+    assert (desk.plugin().own, desk.plugin("other").own) == (5, 1)
+
+
 def test_sites_are_apart_though_their_event_ids_are_the_same(desk: Desk) -> None:
     desk.record(delivery(1), cursor=1)
     desk.record(delivery(1, site="other"), cursor=5, site="other")

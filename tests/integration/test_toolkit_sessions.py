@@ -693,7 +693,8 @@ def test_what_toolkit_writes_for_a_plugin_is_known_as_that_plugins(body: str, ho
         made = loop_protection.origin(event)
         assert made.script is not None
         assert made.mark == loop_protection.Mark(1, loop_protection.sign(PluginKey(SITE, "where")))
-        assert not loop_protection.is_own(made, loop_protection.sign(PluginKey(SITE, "other")), made.script, [made.script])
+        assert not loop_protection.is_own(made, loop_protection.sign(PluginKey(SITE, "other")), [made.script])
+        assert not loop_protection.is_by(made, made.script)
 
 
 def test_what_toolkit_writes_for_an_event_of_a_chain_is_one_deeper(studio: Studio) -> None:

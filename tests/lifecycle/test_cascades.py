@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from callsheet.agent.loop_guard import LONGEST
 from callsheet.domain.delivery import State
 from tests.support.studio import Studio
 from tests.support.traces import noting
@@ -92,3 +93,51 @@ def test_a_plugin_is_not_called_for_what_it_wrote_itself_unless_it_asks(studio: 
     assert other in written
     # And no delivery was made of the rest
     assert len(studio.deliveries(plugin="echo")) == 3
+
+
+def test_what_somebody_changes_with_the_daemons_key_is_delivered(studio: Studio, person: Person) -> None:
+    # Given a plugin that writes what it listens to, one that wants nothing of its script user, and one that looks on
+    body = 'if event["meta"]["new_value"] == "by hand":\n    ctx.sg.update("Task", event["entity"]["id"], {"content": "answered"})'
+    studio.write("plain", noting(body, 'attribute="content"'))
+    studio.write("strict", noting("", 'attribute="content", ignore_own="script"'))
+    studio.write("looker", noting("", 'attribute="content", ignore_own=False'))
+    by_hand = studio.sandbox.connect()
+    task = by_hand.find_one("Task", [])["id"]
+    with studio.started() as daemon:
+        # When somebody changes it by hand, in a shell, with the daemon's script and key, and another one afterwards
+        by_hand.update("Task", task, {"content": "by hand"})
+        daemon.until(lambda: len(studio.trace.events("looker")) == 2)
+        last = person.writes(content="by another")
+        daemon.until(lambda: all(studio.trace.events(plugin)[-1:] == [last] for plugin in ("plain", "strict", "looker")))
+
+        # Then the plugin was called for it, and not for its own answer, which is said and counted
+        first, answer, _ = studio.trace.events("looker")
+        assert studio.trace.events("plain") == [first, last]
+        assert studio.trace.events("strict") == [answer, last]
+        assert {one["plugin"]: one["own"] for one in studio.status()["plugins"]} == {"looker": 0, "plain": 1, "strict": 1}
+        assert daemon.log.count("Not called for what it wrote itself") == 2
+
+
+def test_a_loop_of_writes_without_a_mark_is_stopped_and_told_once(studio: Studio) -> None:
+    # Given a plugin that answers each change by one of its own, over a connection that it has made for itself
+    sandbox = studio.sandbox
+    connection = f"shotgun_api3.Shotgun({sandbox.url!r}, {sandbox.script!r}, {sandbox.key!r})"
+    body = f'import shotgun_api3\n{connection}.update("Task", event["entity"]["id"], {{"content": "answer to %d" % event["id"]}})'
+    studio.write("loops", noting(body, 'attribute="content"'))
+    sg = sandbox.connect()
+    task = sg.find_one("Task", [])["id"]
+    with studio.started() as daemon:
+        # When somebody begins
+        sg.update("Task", task, {"content": "begun"})
+        # Then it ends, with one delivery that is dead, and says what to do
+        (dead,) = daemon.until(lambda: studio.deliveries(State.DEAD))
+        assert len(studio.trace.calls("loops")) == LONGEST
+        assert dead.failure is not None
+        assert dead.failure.kind == "Cascade"
+        assert dead.failure.text.startswith(f"loops seems to answer its own writes: it was called {LONGEST} times in a row")
+        (trouble,) = [one for one in studio.status()["trouble"] if "loops" in one["what"]]
+        assert "seems to answer its own writes" in trouble["what"]
+        # And what is changed elsewhere is delivered
+        other = sg.find("Task", [["id", "is_not", task]], limit=1)[0]["id"]
+        sg.update("Task", other, {"content": "another"})
+        daemon.until(lambda: len(studio.trace.calls("loops")) == LONGEST + 1)

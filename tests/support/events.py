@@ -42,7 +42,7 @@ _TRIGGER = {"actual_attribute_changed": "Task.entity"}
 _CONNECTION = "CustomEntity01_sg_a_Connection"
 _SELF = {"actual_attribute_changed": "Shot.shots"}
 
-SUBJECTS: tuple[tuple[str, dict[str, Any], tuple[str, int | None] | None], ...] = (
+ENTITIES: tuple[tuple[str, dict[str, Any], tuple[str, int | None] | None], ...] = (
     ("a plain change", {}, ("Task", 14)),
     ("retired since", {"entity": None}, ("Task", 14)),
     ("meta as JSON text", {"entity": None, "meta": '{"entity_type": "Task", "entity_id": 14}'}, ("Task", 14)),

@@ -27,10 +27,10 @@ class Cast:
         self._version = 0
         self.callbacks: dict[str, tuple[Callback, ...]] = {}
 
-    def enter(self, *names: str, types: tuple[str, ...] = ()) -> None:
-        """Be ready from now on; ``types``: wanting these alone."""
+    def enter(self, *names: str, types: tuple[str, ...] = (), **options: Any) -> None:
+        """Be ready from now on; ``types``: wanting these alone; ``options``: of each one's callback."""
         self._version += 1
-        self.callbacks = {**self.callbacks, **{name: (callback("react", *types, plugin=name),) for name in names}}
+        self.callbacks = {**self.callbacks, **{name: (callback("react", *types, plugin=name, **options),) for name in names}}
 
     def leave(self, name: str) -> None:
         self._version += 1
@@ -66,10 +66,10 @@ class Desk:
             steady=lambda: self.time,
         )
 
-    def enrol(self, *names: str, types: tuple[str, ...] = ()) -> None:
+    def enrol(self, *names: str, types: tuple[str, ...] = (), **options: Any) -> None:
         files = [PluginFile(PluginKey(SITE, name), f"/plugins/{name}.py", place, 1.0) for place, name in enumerate(names)]
         self.ledger.enrol(files, PluginState.READY, NOW)
-        self.cast.enter(*names, types=types)
+        self.cast.enter(*names, types=types, **options)
 
     def stand(self, cursor: int, **positions: int | None) -> None:
         self.ledger.record(Intake(SITE, cursor=cursor, positions=positions), NOW)

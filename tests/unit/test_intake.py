@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from callsheet import telemetry
+from callsheet.domain.event import Event
 from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.wire.causality import Signature
+from tests.support.events import SITE, event
 from tests.support.intake_bench import Desk
 
 
@@ -117,3 +121,30 @@ def test_a_full_plugin_makes_nobody_wait_longer_than_the_poll(tmp_path: Path) ->
         desk.time += 1.75
         assert desk.intake.step() == 0.25
         assert desk.intake.crowded
+
+
+def test_what_is_left_out_as_own_is_counted_once_each_and_said_once(desk: Desk) -> None:
+    # Given a log of what a plugin has written, with a gap, and one that is behind
+    def made(number: int) -> Event:
+        return event(number, session_uuid=Signature(SITE, "writer" if number % 2 else "late").mark())
+
+    desk.log.make = made
+    desk.enrol("writer", "late", "curious", ignore_own=True)
+    desk.cast.enter("curious", ignore_own=False)
+    desk.stand(10, late=4)
+    desk.log.ids += [*range(1, 13), *range(14, 21)]
+    with telemetry.recording() as recorder:
+        # When all is read, and the missing one shows at last
+        desk.step(5)
+        desk.log.ids.append(13)
+        desk.step(3)
+        desk.log.ids += [21, 22]
+        desk.step(3)
+    # Then each plugin was given what it had not written, and the rest is counted
+    assert desk.got("writer") == [12, 14, 16, 18, 20, 22]
+    assert desk.got("late") == [5, 7, 9, 11, 13, 15, 17, 19, 21]
+    assert desk.got("curious") == list(range(11, 23))
+    counts = {one.key.name: one.own for one in desk.ledger.plugins(SITE)}
+    assert counts == {"writer": 6, "late": 9, "curious": 0}
+    told = [one.facts["plugin"] for one in recorder.named("plugin.own")]
+    assert sorted(told) == ["late", "writer"]

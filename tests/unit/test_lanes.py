@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callsheet.policy import lanes
-from tests.support.events import SUBJECTS, callback, event
+from tests.support.events import ENTITIES, callback, event
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_retired_entity_keeps_its_lane_though_its_link_is_null() -> None:
     assert before == after
 
 
-@pytest.mark.parametrize(("what", "data", "expected"), SUBJECTS, ids=[one[0] for one in SUBJECTS])
+@pytest.mark.parametrize(("what", "data", "expected"), ENTITIES, ids=[one[0] for one in ENTITIES])
 def test_the_lane_is_that_of_the_entity_that_the_event_is_about(
     what: str, data: dict[str, Any], expected: tuple[str, int | None] | None
 ) -> None:

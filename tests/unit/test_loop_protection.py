@@ -68,3 +68,11 @@ def test_those_who_answer_each_other_are_named() -> None:
     assert known.text.startswith("plugins that answer each other's writes: pong, then ping; 9 stand. Have one of them")
     assert unknown.text.startswith("plugins that answer each other's writes: a plugin that is gone, then ping; 9 stand")
     assert (known.kind, known.traceback) == (loop_protection.KIND, "")
+
+
+def test_one_that_answers_writes_without_a_mark_is_told_what_to_do() -> None:
+    failure = Failure(loop_protection.KIND, "it was called 20 times in a row", "a traceback")
+    found = loop_protection.explain(failure, None, PluginKey("studio", "ping"), [])
+
+    assert found.text.startswith("ping seems to answer its own writes: it was called 20 times in a row. Have it")
+    assert (found.kind, found.traceback) == (loop_protection.KIND, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, Link
 from callsheet.domain.event import Event
 from callsheet.policy.routing import Routes, admits, means
 from callsheet.wire.causality import Signature
-from tests.support.events import SITE, SUBJECTS, callback, event
+from tests.support.events import ENTITIES, SITE, callback, event
 
 
 def names(routes: Routes, event_type: str, attribute: str | None = "sg_status_list") -> list[str]:
@@ -104,12 +105,12 @@ def test_all_that_is_named_must_fit() -> None:
     assert not means({"project": fits, "user": other}, event(1))
 
 
-@pytest.mark.parametrize(("what", "data", "expected"), SUBJECTS, ids=[one[0] for one in SUBJECTS])
+@pytest.mark.parametrize(("what", "data", "expected"), ENTITIES, ids=[one[0] for one in ENTITIES])
 def test_an_event_is_about_the_entity_that_owns_the_change(
     what: str, data: dict[str, Any], expected: tuple[str, int | None] | None
 ) -> None:
     found = event(1, **data)
-    assert found.subject == expected
+    assert found.entity == expected
     kind, number = expected or (None, None)
     for other in ("Task", "Shot", kind or "Asset"):
         assert means({"entity": Links(types=frozenset({other}))}, found) is (other == kind)
@@ -142,30 +143,30 @@ def written_by(plugin: str, script_name: str = "daemon", *, site: str = SITE) ->
 
 
 @pytest.mark.parametrize(
-    ("cause", "gets_it"),
+    ("cause", "own", "by_script"),
     [
-        (event(1), True),
-        (event(1, user=script("daemon")), False),
-        (event(1, user=script("other")), True),
-        (event(1, user=script("daemon of others")), True),
-        (event(1, user={"type": "ApiUser", "id": 9, "name": "daemon"}), False),
-        (event(1, user={"type": "HumanUser", "id": 9, "name": "daemon"}), True),
-        (event(1, session_uuid="b3c0ffee-0000-4000-8000-000000000000", user=script("daemon")), False),
-        (event(1, meta={"sudo_actual_user": script("daemon")}), False),
-        (event(1, meta={"sudo_actual_user": script("other")}), True),
-        (written_by("plugin"), False),
-        (written_by("plugin", "second script"), False),
-        (written_by("plugin", "daemon of a version"), False),
-        (written_by("plugin", "some legacy plugin that handed the mark on"), True),
-        (written_by("another plugin"), True),
-        (written_by("plugin", site="another site"), True),
+        (event(1), False, False),
+        (event(1, user=script("daemon")), False, True),
+        (event(1, user=script("other")), False, False),
+        (event(1, user=script("second script")), False, False),
+        (event(1, user=script("daemon of others")), False, False),
+        (event(1, user={"type": "ApiUser", "id": 9, "name": "daemon"}), False, True),
+        (event(1, user={"type": "HumanUser", "id": 9, "name": "daemon"}), False, False),
+        (event(1, session_uuid="b3c0ffee-0000-4000-8000-000000000000", user=script("daemon")), False, True),
+        (event(1, meta={"sudo_actual_user": script("daemon")}), False, True),
+        (event(1, meta={"sudo_actual_user": script("other")}), False, False),
+        (written_by("plugin"), True, True),
+        (written_by("plugin", "second script"), True, True),
+        (written_by("plugin", "daemon of a version"), True, True),
+        (written_by("plugin", "some legacy plugin that handed the mark on"), False, False),
+        (written_by("another plugin"), False, False),
+        (written_by("plugin", site="another site"), False, False),
     ],
 )
-def test_what_a_plugin_caused_itself_is_not_for_it(cause: Event, gets_it: bool) -> None:
-    here = [callback(ignore_own=True, script="daemon"), callback("other", "Never", script="second script")]
-    assert names_of(here, cause) == (["react"] if gets_it else [])
-    assert names_of([callback(script="daemon")], cause) == ["react"]
-
-
-def names_of(callbacks: list[Callback], cause: Event) -> list[str]:
-    return [one.callback.name for one in Routes(callbacks).route(cause)]
+def test_what_a_plugin_caused_itself_is_not_for_it_and_is_counted(cause: Event, own: bool, by_script: bool) -> None:
+    other = callback("other", "Never", script="second script")
+    for wanted, left_out in ((True, own), ("script", by_script), (False, False)):
+        count: Counter[str] = Counter()
+        found = Routes([callback(ignore_own=wanted, script="daemon"), other]).route(cause, count)
+        assert [one.callback.name for one in found] == ([] if left_out else ["react"])
+        assert count == ({"plugin": 1} if left_out else {})

@@ -34,5 +34,5 @@ def test_the_same_callbacks_are_the_same_text() -> None:
 
 def test_filters_come_back_as_they_were() -> None:
     only = {"entity": Links(frozenset({5}), types=frozenset({"Shot"}), exact=frozenset({("Task", 14)})), "user": Links()}
-    one = callback("react", only=only, ignore_own=True, script="daemon", fields=("code",))
+    one = callback("react", only=only, ignore_own="script", script="daemon", fields=("code",))
     assert manifest_codec.decode(KEY, manifest_codec.encode([one])) == (one,)

@@ -5,7 +5,17 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from callsheet.agent.lane_words import check_lane
 from callsheet.agent.link_filter import Links, links_of
-from callsheet.agent.options import Names, check_options, check_together, check_types, pause, retry_policy, settling, texts
+from callsheet.agent.options import (
+    Names,
+    check_options,
+    check_together,
+    check_types,
+    own_writes,
+    pause,
+    retry_policy,
+    settling,
+    texts,
+)
 from callsheet.agent.signatures import check_callable, check_takes_one, shown_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -56,7 +66,7 @@ class Rule(NamedTuple):
     slots: int
     script: Optional[Tuple[str, str]]
     fields: Tuple[str, ...]
-    ignore_own: bool
+    ignore_own: Union[bool, str]
     batch: int
     settle: float
 
@@ -92,7 +102,7 @@ def on(
     slots: int = 1,
     script: Optional[Tuple[str, str]] = None,
     fields: Sequence[str] = (),
-    ignore_own: bool = True,
+    ignore_own: Union[bool, str] = True,
     batch: int = 1,
     settle: Union[float, str, None] = None,
 ) -> Callable[[Function], Function]:
@@ -106,9 +116,9 @@ def on(
     ``timeout``: seconds that a call may take before its worker is killed. ``on_dead``: what the lane does behind an event that
     failed for good, "continue" or "hold". ``slots``: how many lanes are worked on at once, each in a thread of its own.
     ``script``: name and key of another script user for ``ctx.sg``. ``fields``: what ``ctx.entity`` holds, as for ``Shotgun.find``.
-    ``ignore_own``: leave out events that this plugin's own writes, or its script user, caused. ``batch``: call with a list of up to
-    so many contexts, of events that follow one another in a lane. ``settle``: seconds, or a text such as "2s", for which a lane
-    must be quiet; then it is called with the last event, and the ids of those before it as ``ctx.folded``.
+    ``ignore_own``: leave out events that this plugin's own writes caused; "script": also those of its script user. ``batch``: call
+    with a list of up to so many contexts, of events that follow one another in a lane. ``settle``: seconds, or a text such as "2s",
+    for which a lane must be quiet; then it is called with the last event, and the ids of those before it as ``ctx.folded``.
 
     The function itself is returned unchanged. Raises TypeError or ValueError, naming the cure, for what can't be meant.
     """
@@ -138,7 +148,7 @@ def on(
         "slots": slots,
         "script": None if script is None else (script[0], script[1]),
         "fields": texts("fields", fields) or (),
-        "ignore_own": bool(ignore_own),
+        "ignore_own": own_writes(ignore_own),
         "batch": batch,
         "settle": settling(settle),
     }  # type: Dict[str, Any]

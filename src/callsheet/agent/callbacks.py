@@ -11,6 +11,7 @@ from callsheet.agent.context import Call, Context
 from callsheet.agent.coroutines import LOOPS, cancelled_at, undone
 from callsheet.agent.entity_prefetch import EntityPrefetch
 from callsheet.agent.log_forwarding import at_work
+from callsheet.agent.loop_guard import LoopGuard
 from callsheet.agent.match_events import ANY, Filter, wanted
 from callsheet.agent.signatures import WITH_LOGGER, WITHOUT_LOGGER, is_coroutine_function, place_of, shown_name
 from callsheet.agent.verdicts import Verdict, skipped
@@ -42,6 +43,8 @@ class Callback:
         """Whether it is called for several deliveries at once: then with ``refused`` and ``prepare``, not with ``call``."""
         self.folds = False
         """Whether the last of those stands for all."""
+        self.loops: Optional[LoopGuard] = None
+        """What ends its loops of writes without a mark; None: nothing does."""
         self.prefetch: Optional[EntityPrefetch] = None
         """Where the entities that it shows are read; None if it shows none."""
 
@@ -216,6 +219,7 @@ class OnCallback(Callback):
         self.slots = rule.slots
         self.together = rule.batch > 1 or rule.settle > 0
         self.folds = rule.settle > 0
+        self.loops = LoopGuard(script) if rule.ignore_own is True else None
         self.prefetch = prefetch
 
     def describe(self) -> Description:

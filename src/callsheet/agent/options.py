@@ -50,6 +50,15 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
         raise ValueError("script= names no script user: its first part is empty.")
 
 
+def own_writes(ignore_own: Any) -> Union[bool, str]:
+    """``ignore_own=`` as it is. Raises TypeError for what is none of its values."""
+    if ignore_own is True or ignore_own is False or ignore_own == "script":
+        return ignore_own  # type: ignore[no-any-return] # checked just now
+    raise TypeError(
+        f'ignore_own={ignore_own!r}: True leaves out what the plugin wrote, "script" all that its script user did, False nothing.'
+    )
+
+
 def _check_where(where: Any) -> None:
     """Raise TypeError for a function whose result is no answer, but would be taken for yes."""
     if is_coroutine_function(where):

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from callsheet.agent import verdicts
+from callsheet.agent.api import Cascade
 from callsheet.agent.batching import Member, reported
 from callsheet.agent.callbacks import Callback
 from callsheet.agent.entity_prefetch import first_call
@@ -54,7 +55,7 @@ class Runner:
             zones()
             self._write(frame(b'{"is":"begun","run":%d}' % run))
             calls = message.get("calls")
-            last = self._deliver(run, message["deliveries"]) if calls is None else self._deliver_calls(message, calls)
+            last = self._deliver(message) if calls is None else self._deliver_calls(message, calls)
         self.recalled.discard(run)
         for delivery, name, *_ in message["deliveries"] if self._shows else ():
             self._forget(delivery, name)
@@ -64,11 +65,12 @@ class Runner:
     def _over(self, run: int) -> bool:
         return self.stopping or run in self.recalled
 
-    def _deliver(self, run: int, deliveries: Any) -> bytes:
+    def _deliver(self, message: Message) -> bytes:
         """Returns the frame of the last report, which is not written yet."""
+        run, recorded = message["run"], message["recorded"]
         event: Dict[str, Any] = {}
         report = b""
-        for delivery, name, attempt, go_on, data in deliveries:
+        for delivery, name, attempt, go_on, data in message["deliveries"]:
             if report:
                 self._write(report)
             if self._over(run):
@@ -77,7 +79,7 @@ class Runner:
                 event = handed_over(data)
             callback = self._plugin.callbacks.get(name)
             started = verdicts.now()
-            verdict = self._attempt(callback, event, attempt, delivery) if callback else _gone(name)
+            verdict = self._attempt(callback, event, attempt, delivery, recorded) if callback else _gone(name)
             if not self._alone():  # a fork inside the callback came back as well; that process has no business here
                 return b""
             report = verdicts.report(run, delivery, verdict, started, verdicts.now())
@@ -103,7 +105,7 @@ class Runner:
             at += size
             callback = self._plugin.callbacks.get(name)
             started = verdicts.now()
-            found = self._attempt_together(callback, members) if callback else [_gone(name)] * size
+            found = self._attempt_together(callback, members, message["recorded"]) if callback else [_gone(name)] * size
             if not self._alone():
                 return b""
             said, on = reported(members, found, _on_dead(callback))
@@ -113,11 +115,11 @@ class Runner:
                 return reports
         return reports
 
-    def _attempt_together(self, callback: Callback, members: List[Member]) -> List[Verdict]:
+    def _attempt_together(self, callback: Callback, members: List[Member], recorded: float) -> List[Verdict]:
         """The verdict of each. Those that the callback does not want, or must not be called for, take no part."""
         began = monotonic()
         if not callback.together:
-            return [self._attempt(callback, one.event, one.attempt, one.delivery) for one in members]
+            return [self._attempt(callback, one.event, one.attempt, one.delivery, recorded) for one in members]
         turn = self._turns.get(callback.name)
         if turn is not None:
             turn.acquire()
@@ -127,7 +129,7 @@ class Runner:
         call = None
         try:
             for place, one in enumerate(members):
-                refused = callback.refused(one.event)
+                refused = callback.refused(one.event) or _looping(callback, one.event, recorded)
                 if refused is not None:
                     found[place] = refused
                     taking.remove(place)
@@ -139,6 +141,8 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - as for one alone
             outcome = verdicts.of(error, self._secrets, before)
         finally:
+            if callback.loops is not None:
+                callback.loops.ended([members[place].event for place in taking])
             if turn is not None:
                 turn.release()
         each = call.verdicts(outcome, self._secrets) if call is not None else [outcome] * len(taking)
@@ -151,7 +155,7 @@ class Runner:
         if callback is not None and callback.prefetch is not None:
             callback.prefetch.forget(delivery)
 
-    def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int) -> Verdict:
+    def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int, recorded: float) -> Verdict:
         began = monotonic()  # as the daemon counts, with the wait for a turn
         turn = self._turns.get(callback.name)
         if turn is not None:
@@ -161,9 +165,16 @@ class Runner:
             refusal = callback.refusal(event)
             if refusal is not None:
                 return verdicts.skipped(refusal)
+            looping = _looping(callback, event, recorded)
+            if looping is not None:
+                return looping
             if callback.logger.isEnabledFor(logging.DEBUG):
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
-            callback.call(event, attempt, delivery, began)
+            try:
+                callback.call(event, attempt, delivery, began)
+            finally:
+                if callback.loops is not None:
+                    callback.loops.ended([event])
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's and no one else's
             verdict = verdicts.of(error, self._secrets, before)
             if _logs(callback, verdict):
@@ -174,6 +185,12 @@ class Runner:
             if turn is not None:
                 turn.release()
         return OK
+
+
+def _looping(callback: Callback, event: Dict[str, Any], recorded: float) -> Optional[Verdict]:
+    """The verdict for an event of a loop, for which the callback is not called."""
+    why = None if callback.loops is None else callback.loops.refuse(event, recorded)
+    return None if why is None else Verdict("give_up", {"kind": Cascade.__name__, "text": why})
 
 
 def _logs(callback: Callback, verdict: Verdict) -> bool:

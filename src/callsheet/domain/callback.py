@@ -114,6 +114,7 @@ class RetryPolicy:
 
 
 OnDead = Literal["continue", "hold"]
+IgnoreOwn = Literal[True, False, "script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class Callback:
     legacy: bool = False
     only: Mapping[str, Links] = field(default_factory=dict)
     """``project``, ``user``, ``entity`` → which of these it wants events of; one that is not named may be any."""
-    ignore_own: bool = False
-    """Events that its own plugin caused are not for it (policy.loop_protection)."""
+    ignore_own: IgnoreOwn = False
+    """True: events that its own plugin caused are not for it (policy.loop_protection). "script": nor what its script user wrote."""
     batch: int = 1
     """How many deliveries that follow one another in a lane it is called for at once."""
     settle: float = 0.0

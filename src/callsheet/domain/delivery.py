@@ -184,8 +184,8 @@ class DeliveryRow:
 class DeliveryQuery:
     """Which deliveries to list; all given conditions hold at once.
 
-    ``events``: first and last id. ``entity``: type and id (model.subject_of). ``project``: its id or name. ``error``: the kind of
-    the last failure, with or without its module. ``since``: recorded or ended since; ``before``: recorded before. ``failures``:
+    ``events``: first and last id. ``entity``: type and id (event_facts.entity_of). ``project``: its id or name. ``error``: the kind
+    of the last failure, with or without its module. ``since``: recorded or ended since; ``before``: recorded before. ``failures``:
     with traceback and locals, and all failed attempts.
     """
 

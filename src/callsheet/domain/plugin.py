@@ -61,7 +61,8 @@ class Hold:
 class PluginRecord:
     """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described.
 
-    ``held`` counts deliveries at which a lane stands still since they failed; ``holds`` are operators'.
+    ``held`` counts deliveries at which a lane stands still since they failed; ``holds`` are operators'. ``own`` counts deliveries
+    that were not made, since the plugin itself caused the event.
     """
 
     key: PluginKey
@@ -75,6 +76,7 @@ class PluginRecord:
     problem: str = ""
     callbacks: tuple[Callback, ...] = ()
     updated_at: float = 0.0
+    own: int = 0
     holds: tuple[Hold, ...] = ()
     fingerprint: str = ""
     """Of the file that was last described without a problem (see ``domain.plugin.PluginFile``)."""

@@ -86,6 +86,7 @@ class Intake:
 
     ``replay``: the deliveries are made again for it, and this is how it stands after the page. ``log_epoch``: of the log that was
     read; nothing is recorded if an operator has set the site to another one since. ``empty_at`` belongs to the cursor beside it.
+    ``own``: plugin name → how many deliveries were not made, since the plugin itself caused the event.
     """
 
     site: str
@@ -99,3 +100,4 @@ class Intake:
     recent: tuple[Fingerprint, ...] | None = None
     empty_at: float | None = None
     log_epoch: int | None = None
+    own: Mapping[str, int] = field(default_factory=dict)

@@ -295,6 +295,12 @@ TABLE: dict[str, Entry] = {
         "again, then `callsheet retry --plugin {plugin} --state skipped`.",
         CALLBACK,
     ),
+    "plugin.own": _says(
+        INFO,
+        "Not called for what it wrote itself ({count} so far). That is said once; `callsheet plugins` counts such deliveries, and "
+        "with ignore_own=False the plugin gets them.",
+        PLUGIN,
+    ),
     "worker.started": _says(DEBUG, "Worker started, pid {pid}.", PLUGIN),
     "worker.lost": Entry(WARNING, _worker_lost),
     "worker.retired": _says(DEBUG, "Worker retired, pid {pid}: {why}.", PLUGIN),

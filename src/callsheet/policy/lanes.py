@@ -40,8 +40,8 @@ def of(callback: Callback, event: Event) -> str:
 
 def _entity(event: Event) -> str:
     """``Task:14``, also of an entity that is retired by now; one lane for all of which nobody knows the entity."""
-    subject = event.subject
-    return "entity:none" if subject is None or subject[1] is None else f"{subject[0]}:{subject[1]}"
+    kind, number = event.entity or ("", None)
+    return "entity:none" if number is None else f"{kind}:{number}"
 
 
 def _link_id(link: Any) -> str:

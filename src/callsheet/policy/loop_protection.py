@@ -7,22 +7,20 @@ plugin and says how deep in a chain of such writes it is; so each event tells by
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import Failure
 from callsheet.domain.event import Event
+from callsheet.wire.event_facts import is_script, script_of
 
 KIND = "Cascade"
 """The kind of a failure by which a worker says that it did not call: the event is too deep in a chain (``callsheet.agent.api``)."""
 
 MARK = "ca115ee7-"
 """How these session uuids begin. Then come two digits of depth, and ten, in groups, of the plugin."""
-
-_VERSION = re.compile(r" v?[0-9][\w.-]*$")
 
 
 class Mark(NamedTuple):
@@ -57,36 +55,39 @@ def read(session_uuid: Any) -> Mark | None:
 
 def origin(event: Event) -> Origin:
     """Who made the event; of what a script did in a person's name, the script."""
-    who = event.meta.get("sudo_actual_user") or event.data.get("user")
-    script = who.get("name") if isinstance(who, Mapping) and who.get("type") == "ApiUser" else None
-    return Origin(script, read(event.data.get("session_uuid")))
+    return Origin(script_of(event.data), read(event.data.get("session_uuid")))
 
 
-def without_version(name: str) -> str:
-    """``event_daemon`` of ``event_daemon 1.0``, which is how a site names a script user."""
-    return _VERSION.sub("", name)
+def is_by(made: Origin, script: str) -> bool:
+    """Whether that script user caused the event without a mark: another program did, or a person with its key."""
+    return made.mark is None and is_script(made.script, script)
 
 
-def is_own(made: Origin, plugin: str, script: str, scripts: Iterable[str]) -> bool:
-    """Whether the event was caused by the plugin with that ``sign`` itself, or by the script user that its callback writes as.
+def is_own(made: Origin, plugin: str, scripts: Iterable[str]) -> bool:
+    """Whether the event was caused by the plugin with that ``sign``. ``scripts``: of all its callbacks.
 
-    ``scripts``: of all callbacks of the plugin. Another plugin with the same script is not meant: its writes have their own mark.
     A legacy plugin may hand our mark on (``use_session_uuid``); then the script tells that the write is not ours.
     """
     if made.mark is None:
-        return made.script is not None and script in (made.script, without_version(made.script))
+        return False
     if made.mark.plugin != plugin:
         return False
     return made.script is None or any(f"{made.script} ".startswith(f"{one} ") for one in scripts)
 
 
 def explain(failure: Failure, session_uuid: Any, plugin: PluginKey, plugins: Iterable[PluginKey]) -> Failure:
-    """The failure of a delivery that was too deep, with the names of those who answer each other, and what to do.
-
-    ``plugins``: those among which the one is looked for that caused the event.
+    """The failure of a delivery that was not called since it would go on for ever, with the names of those who answer each other,
+    and what to do. ``plugins``: those among which the one is looked for that caused the event.
     """
     mark = read(session_uuid)
-    writer = next((one.name for one in plugins if mark is not None and sign(one) == mark.plugin), "a plugin that is gone")
+    if mark is None:
+        text = (
+            f"{plugin.name} seems to answer its own writes: {failure.text}. Have it write through ctx.sg, whose writes are known "
+            'as its own, or say ignore_own="script". If others make these changes, give it another script user, or say '
+            "ignore_own=False."
+        )
+        return replace(failure, text=text, traceback="")
+    writer = next((one.name for one in plugins if sign(one) == mark.plugin), "a plugin that is gone")
     text = (
         f"plugins that answer each other's writes: {writer}, then {plugin.name}; {failure.text}. Have one of them leave out what "
         "the other writes (user=, where=), or let it write only what differs; `cascade` in [crew] says how deep they may go."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from callsheet.domain.callback import EVERY_TYPE, AttributeRule, Callback, Links, PluginKey, Rule
 from callsheet.domain.delivery import NewDelivery
 from callsheet.domain.event import Event
 from callsheet.policy import lanes, loop_protection
+from callsheet.wire.event_facts import without_version
 
 
 class Routes:
@@ -38,8 +40,11 @@ class Routes:
         """The event types that any of them wants; None where one wants all."""
         return None if self._every else frozenset(self._wanted)
 
-    def route(self, event: Event) -> list[NewDelivery]:
-        """The deliveries that this event makes, in the callbacks' order."""
+    def route(self, event: Event, own: Counter[str] | None = None) -> list[NewDelivery]:
+        """The deliveries that this event makes, in the callbacks' order.
+
+        ``own`` counts, by the plugin's name, those that it does not make since the plugin caused it.
+        """
         candidates = self._wanted.get(event.type, self._every)
         if not candidates:
             return []
@@ -52,13 +57,17 @@ class Routes:
             if callback.ignore_own:
                 made = made or loop_protection.origin(event)
                 if (made.script or made.mark) and self._is_own(made, callback):
+                    if own is not None:
+                        own[callback.key.plugin.name] += 1
                     continue
             found.append(NewDelivery(callback.key, callback.ordinal, event, lanes.of(callback, event), callback.settle))
         return found
 
     def _is_own(self, made: loop_protection.Origin, callback: Callback) -> bool:
         plugin = callback.key.plugin
-        return loop_protection.is_own(made, self._signs[plugin], callback.script, self._scripts[plugin])
+        if callback.ignore_own == "script" and loop_protection.is_by(made, callback.script):
+            return True
+        return loop_protection.is_own(made, self._signs[plugin], self._scripts[plugin])
 
 
 def admits(rule: AttributeRule, attribute: str | None) -> bool:
@@ -74,7 +83,7 @@ def means(only: Mapping[str, Links], event: Event) -> bool:
     """Whether the event is of the projects, users and entities that ``only`` names (domain.callback.Callback.only)."""
     for what, links in only.items():
         if what == "entity":
-            found = event.subject
+            found = event.entity
             if found is None or not links.have(*found):
                 return False
             continue
@@ -87,4 +96,4 @@ def means(only: Mapping[str, Links], event: Event) -> bool:
 def _is_one_of(links: Links, kind: str | None, number: int | None, name: str | None) -> bool:
     if links.have(kind, number, name):
         return True
-    return kind == "ApiUser" and name is not None and loop_protection.without_version(name) in links.names
+    return kind == "ApiUser" and name is not None and without_version(name) in links.names

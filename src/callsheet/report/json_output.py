@@ -104,6 +104,7 @@ def plugin(record: PluginRecord, cursor: int | None) -> Facts:
         "position": cursor if record.position is None else record.position,
         "waiting": record.waiting,
         "held": record.held,
+        "own": record.own,
         "holds": [{"lane": one.lane, "since": iso(one.since), "who": one.who, "why": one.why} for one in record.holds],
         "problem": record.problem or None,
         "callbacks": [callback(one) for one in record.callbacks],

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from callsheet.domain.delivery import Failure, State
-from callsheet.domain.event import subject_of
 from callsheet.telemetry import Signal, subscribe, unsubscribe
+from callsheet.wire.event_facts import entity_of
 
 SOON = 0.05  # seconds
 LATEST = 60
@@ -194,7 +194,7 @@ def event_in_words(event: Mapping[str, Any]) -> str:
     """An EventLogEntry in a few words: ``Task 14 sg_status_list → fin``, ``Version 7 new``."""
     _, _, what = str(event.get("event_type", "")).partition("_")
     kind, _, change = what.rpartition("_")
-    found, number = subject_of(event) or (kind, None)
+    found, number = entity_of(event) or (kind, None)
     subject = f"{found} {number or ''}".strip()
     attribute = event.get("attribute_name")
     if not attribute:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -51,6 +52,7 @@ class CatchUpReader:
     def _advance(self, names: list[str], position: int, stop: int, state: SiteState, ready: Ready) -> bool:
         assert state.cursor is not None
         deliveries: list[NewDelivery] = []
+        own: Counter[str] = Counter()
         reached = stop
         if position < stop:
             routes = self._router.routes(names, ready)
@@ -60,11 +62,11 @@ class CatchUpReader:
             self._monitor.answered()
             tell_read(self._site, page.events, self._steady() - began, late=0)
             reached = page.events[-1].id if page.full and page.events else stop
-            deliveries = routed(self._site, routes, page.events)
+            deliveries = routed(self._site, routes, page.events, own)
         joined = reached >= state.cursor
         place = None if joined else reached
         positions = dict.fromkeys(names, place)
-        self._router.record(Intake(self._site, tuple(deliveries), positions=positions, log_epoch=state.log_epoch))
+        self._router.record(Intake(self._site, tuple(deliveries), positions=positions, log_epoch=state.log_epoch, own=own))
         if joined:
             for name in names:
                 telemetry.emit("plugin.joined", site=self._site, plugin=name, position=state.cursor)

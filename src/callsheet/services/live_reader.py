@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -105,7 +106,8 @@ class LiveReader:
         now = self._now() if page.at is None else min(self._now(), page.at)
         found = self._admit(page, state, cursor, clock=clock, now=now, until=until)
         kept, expired = gaps.expire(found.gaps, clock, found.cursor)
-        late, owed = self._router.route_late(found.late, state, ready)
+        own: Counter[str] = Counter()
+        late, owed = self._router.route_late(found.late, state, ready, own)
         kept += owed
         left_behind = (
             {name: cursor for name, place in state.positions.items() if place is None and name not in takers}
@@ -115,7 +117,7 @@ class LiveReader:
         tell_read(self._reading.site, page.events, self._steady() - began, late=len(found.late))
         _tell_gaps(self._reading.site, found, (*found.expired, *expired))
         if found.cursor > cursor or late or kept != state.gaps:
-            deliveries = routed(self._reading.site, routes, found.take)
+            deliveries = routed(self._reading.site, routes, found.take, own)
             self._router.record(
                 Intake(
                     self._reading.site,
@@ -126,6 +128,7 @@ class LiveReader:
                     positions=left_behind,
                     recent=remembered(state.recent, found.take),
                     log_epoch=state.log_epoch,
+                    own=own,
                 )
             )
         for name, position in left_behind.items():

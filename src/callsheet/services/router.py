@@ -33,6 +33,7 @@ class Router:
         self._now = clock
         self._routes: dict[tuple[str, ...], Routes] = {}
         self._version = -1
+        self._left_out: set[str] = set()
 
     def routes(self, names: Iterable[str], ready: Ready) -> Routes:
         """The routes to these plugins, in the plugins' order."""
@@ -46,15 +47,18 @@ class Router:
         return routes
 
     def route_late(
-        self, late: Iterable[tuple[Event, str | None]], state: SiteState, ready: Ready
+        self, late: Iterable[tuple[Event, str | None]], state: SiteState, ready: Ready, own: Counter[str]
     ) -> tuple[list[NewDelivery], tuple[Gap, ...]]:
-        """Deliveries of late events for those that have passed them, and gaps that keep them for those that can't be given them."""
+        """Deliveries of late events for those that have passed them, and gaps that keep them for those that can't be given them.
+
+        ``own``: see Routes.route.
+        """
         deliveries: list[NewDelivery] = []
         owed: list[Gap] = []
         for event, owner in late:
             names = list(state.positions) if owner is None else [owner]
             takers = [name for name in names if name in ready.callbacks and has_passed(state, name, event.id)]
-            deliveries += routed(self._site, self.routes(takers, ready), [event])
+            deliveries += routed(self._site, self.routes(takers, ready), [event], own)
             owed += [Gap(event.id, event.id, OWED, name) for name in names if name not in takers]
             telemetry.emit("gap.filled", site=self._site, event_id=event.id, plugin=owner)
         return deliveries, tuple(owed)
@@ -62,18 +66,22 @@ class Router:
     def record(self, intake: Intake) -> None:
         """Record what one page changes, in one transaction."""
         new = bisection.record(self._ledger, intake, self._now())
+        for plugin, count in intake.own.items():
+            if plugin not in self._left_out:
+                self._left_out.add(plugin)
+                telemetry.emit("plugin.own", site=self._site, plugin=plugin, count=count)
         if new and telemetry.listening("events.routed"):
             _tell_routed(intake, new)
         if new or None in intake.positions.values():
             self._recorded()
 
 
-def routed(site: str, routes: Routes, events: Iterable[Event]) -> list[NewDelivery]:
-    """The deliveries that these events make. One that can't be routed is said, and passed by."""
+def routed(site: str, routes: Routes, events: Iterable[Event], own: Counter[str] | None = None) -> list[NewDelivery]:
+    """The deliveries that these events make; for ``own`` see Routes.route. One that can't be routed is said, and passed by."""
     deliveries: list[NewDelivery] = []
     for event in events:
         try:
-            deliveries += routes.route(event)
+            deliveries += routes.route(event, own)
         except Exception as error:  # noqa: BLE001 - an event is whatever its site says
             bisection.tell_left_out(site, event.id, f"{type(error).__name__}: {error}")
     return deliveries

@@ -18,11 +18,12 @@ The daemon says::
         Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.
         "hosted": all its callbacks run in their project's session. "timeout": of callbacks that have none of their own.
 
-    {"is": "run", "run": int, "plugin": str, "calls": [int, ...]|absent,
+    {"is": "run", "run": int, "plugin": str, "recorded": float, "calls": [int, ...]|absent,
      "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
         Call "callback" (a name of the plugin's manifest) with each event, one after another. "attempt" is 1 at the first try. The
         run goes on behind a failed delivery only where "go_on" is true. A null event is that of the delivery before it, the same
-        object. "calls": how many deliveries are called together, call by call; without it, each for itself.
+        object. "calls": how many deliveries are called together, call by call; without it, each for itself. "recorded": when the
+        daemon took note of the last of these events.
 
     {"is": "call", "call": int, "plugin": str, "module": str, "function": str, "arguments": [list, dict], "mark": str}
         To a session: call that function, one of the plugin's module or of one that it can import. For "arguments" see
@@ -47,7 +48,7 @@ The worker says::
         itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
-         "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool,
+         "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool|"script",
          "script": str, "batch": int, "settle": float}; a null "retry" leaves it to the daemon's settings. Links are
          {"ids": [int], "names": [str], "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
 

@@ -124,7 +124,9 @@ def run_frame(run: Run, callbacks: Mapping[CallbackKey, Callback], calls: Sequen
         go_on = "true" if _goes_on(callbacks.get(delivery.callback), delivery) else "false"
         parts.append(f"[{delivery.id},{word},{delivery.attempts + 1},{go_on},{event}]")
     together = f'"calls":{json.dumps(calls)},' if calls else ""
-    head = f'{{"is":"run","run":{run.id},"plugin":{json.dumps(run.plugin.name)},{together}"deliveries":['
+    recorded = max(delivery.recorded_at for delivery in run.deliveries)
+    about = f'"run":{run.id},"plugin":{json.dumps(run.plugin.name)},"recorded":{recorded:.6f}'
+    head = f'{{"is":"run",{about},{together}"deliveries":['
     return frames.frame(f"{head}{','.join(parts)}]}}".encode("utf-8", "surrogatepass"))
 
 
@@ -257,7 +259,7 @@ def _callback(said: Mapping[str, Any], setup: WorkerConfig, plugin: PluginFile) 
         toolkit=bool(said["toolkit"]),
         legacy=bool(said["legacy"]),
         only={checks.word("only", what): _links(links) for what, links in said["only"].items()},
-        ignore_own=bool(said["ignore_own"]),
+        ignore_own="script" if said["ignore_own"] == "script" else bool(said["ignore_own"]),
         script=checks.word("script", said["script"]),
         batch=checks.whole("batch", said["batch"], 1),
         settle=checks.seconds("settle", said["settle"]),

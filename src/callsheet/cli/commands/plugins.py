@@ -27,7 +27,8 @@ from callsheet.report.formatting import count, gist, lane, meant, standing, want
 def command(*, config: str | None, as_json: bool) -> None:
     """Show each plugin, its callbacks and what they ask for.
 
-    As the daemon last described them: a plugin is described when it is loaded, and again whenever its file changes.
+    As the daemon last described them: a plugin is described when it is loaded, and again whenever its file changes. OWN counts the
+    deliveries that were not made since the plugin itself caused the event (ignore_own).
     """
     with opened(config) as at:
         shown = at.ledger.overview()
@@ -43,7 +44,7 @@ def _lines(shown: Overview) -> list[str]:
     several = len(shown.sites) > 1
     summary = [_summary(order, one, shown, several=several) for order, one in enumerate(shown.plugins, 1)]
     callbacks = [row for one in shown.plugins for row in _callbacks(one, several=several)]
-    lines = table(["ORDER", "PLUGIN", "STATE", "READ TO", "WAITING", "PATH OR PROBLEM"], summary)
+    lines = table(["ORDER", "PLUGIN", "STATE", "READ TO", "WAITING", "OWN", "PATH OR PROBLEM"], summary)
     if callbacks:
         lines += ["", *table(["CALLBACK", "IS CALLED FOR", "ORDERED IN", "TRIES"], callbacks)]
     return lines
@@ -54,7 +55,7 @@ def _summary(order: int, record: PluginRecord, shown: Overview, *, several: bool
     position = cursor if record.position is None else record.position
     name = str(record.key) if several else record.key.name
     note = gist(record.problem) or record.path
-    return [order, name, standing(record, cursor), "-" if position is None else position, record.waiting, note]
+    return [order, name, standing(record, cursor), "-" if position is None else position, record.waiting, record.own, note]
 
 
 def _callbacks(record: PluginRecord, *, several: bool) -> list[list[object]]:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, Failure, State
-from callsheet.domain.event import subject_of
 from callsheet.ledgers.sqlite import event_logs, state_counters
 from callsheet.ledgers.sqlite.lane_heads import RUNNING
+from callsheet.wire.event_facts import entity_of
 
 OPEN = frozenset(state for state in State if state < State.DONE)
 _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})
@@ -56,7 +56,7 @@ _HISTORY = """
 def event_entity(payload: str) -> str | None:
     """The SQL function of that name: ``Task:14`` of an event's JSON text, None where no entity is known."""
     try:
-        kind, number = subject_of(json.loads(payload)) or (None, None)
+        kind, number = entity_of(json.loads(payload)) or (None, None)
     except (ValueError, RecursionError):
         return None
     return None if number is None else f"{kind}:{number}"

@@ -19,7 +19,7 @@ from callsheet.ledgers.sqlite.state_counters import StateCounters
 
 _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
-           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, coalesce(m.file, ''), p.id
+           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.own, coalesce(m.file, ''), p.id
     FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
     WHERE :site IS NULL OR s.name = :site
     ORDER BY s.name, p.ordinal, p.path, p.name
@@ -53,11 +53,12 @@ def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
         problem,
         callbacks,
         updated,
+        own,
         fingerprint,
         plugin_id,
     ) in tx.execute(_RECORDS, {"site": site}):
         key = PluginKey(site_name, name)
-        facts = (mtime, position, waiting, held, problem, manifest_codec.decode(key, callbacks), updated)
+        facts = (mtime, position, waiting, held, problem, manifest_codec.decode(key, callbacks), updated, own)
         holds_of = held_on_purpose.get(plugin_id, ())
         found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=holds_of, fingerprint=fingerprint))
     return found

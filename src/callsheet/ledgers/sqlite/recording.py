@@ -65,6 +65,8 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
     for name, position in intake.positions.items():
         # An imported position may come before its plugin has been seen.
         tx.execute("UPDATE plugins SET position = ? WHERE id = ?", (position, names.plugin(tx, PluginKey(intake.site, name))))
+    for name, count in intake.own.items():
+        tx.execute("UPDATE plugins SET own = own + ? WHERE id = ?", (count, names.plugin(tx, PluginKey(intake.site, name))))
     again = intake.replay is not None
     added = _add(tx, names, site_id, intake.deliveries, now, again=again) if intake.deliveries else 0
     if intake.replay is not None:
