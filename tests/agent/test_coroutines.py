@@ -510,6 +510,37 @@ def test_each_task_writes_by_a_connection_of_its_own_with_its_own_mark(sandbox: 
     executor.close(0)
 
 
+@pytest.mark.parametrize("form", ["on", "registerCallback"])
+def test_threads_that_one_connection_is_given_to_take_turns(sandbox: Sandbox, tmp_path: Path, form: str) -> None:
+    script_key = sandbox.add_script("reader")
+    executor = LocalExecutor({SITE: setup(sandbox.url)}, tmp_path / "state")
+    stage = Stage(tmp_path / "plugins", executor)
+    start(
+        stage,
+        f"""
+        async def reads(sg):
+            tasks = sg.find("Task", [], ["content"])
+            ids = [one["id"] for one in tasks][:20]
+            for again in range(5):
+                found = await asyncio.gather(*(in_thread(sg.find_one, "Task", [["id", "is", one]], ["id"]) for one in ids))
+                assert [one["id"] for one in found] == ids
+
+        async def legacy(sg, logger, event, args): await reads(sg)
+        async def modern(ctx): await reads(ctx.sg)
+
+        def registerCallbacks(reg):
+            reg.registerCallback("reader", {script_key!r}, legacy)
+
+        if {form == "on"}:
+            del registerCallbacks
+            on("*", slots=2, script=("reader", {script_key!r}))(modern)
+        """,
+    )
+
+    assert together(stage, stage.run("plugin", "modern" if form == "on" else "legacy")) == [["ok"]]
+    executor.close(0)
+
+
 def test_context_variables_are_a_tasks_own(stage: Stage) -> None:
     start(
         stage,

@@ -51,8 +51,14 @@ class Connection:
         sg = self._sg
         # None until the first call, and that is all that most deliveries pay.
         http = getattr(sg, "_connection", None)
-        if http is not None and (time.monotonic() - self._used > IDLE or _dropped(http)):
-            sg.close()
+        if http is not None:
+            turn = client_patch.turn_of(sg)
+            if turn.acquire(blocking=False):  # else a thread of the callback's is in the middle of a call
+                try:
+                    if time.monotonic() - self._used > IDLE or _dropped(http):
+                        sg.close()
+                finally:
+                    turn.release()
         return sg
 
     def mark(self, session_uuid: str) -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import time
+import weakref
 from importlib.abc import Loader
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -67,6 +68,8 @@ class _Call:
 
 _keys = _Keys()
 _mine = threading.local()
+_turns: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()
+_turns_lock = threading.Lock()
 
 
 def patch(module: ModuleType) -> None:
@@ -101,15 +104,25 @@ def _is_copy(name: str) -> bool:
     return name == _MODULE or name.endswith("." + _MODULE)
 
 
+def turn_of(sg: Any) -> Any:
+    """The lock that a call of this object holds. It has one connection, by which two threads would get each other's answers, or
+    none; and coroutines give one object to several threads at once.
+    """
+    with _turns_lock:
+        turn = _turns.get(sg)
+        if turn is None:
+            turn = _turns[sg] = threading.RLock()
+        return turn
+
+
 def _call_rpc(original: Callable[..., Any]) -> Callable[..., Any]:
     def call_rpc(self: Any, method: Any, params: Any, *rest: Any, **named: Any) -> Any:
         outer, _mine.call = getattr(_mine, "call", None), _Call(method, params)
         try:
-            results = original(self, method, params, *rest, **named)
+            with turn_of(self):
+                results = _made(original, self, method, params, *rest, **named)
         except Exception as error:
             transient.note(error, transient=_is_transient(self, error))
-            if isinstance(error, UnusableAnswer):
-                self.close()  # who answered so may be asked no more
             raise
         finally:
             _mine.call = outer
@@ -118,6 +131,14 @@ def _call_rpc(original: Callable[..., Any]) -> Callable[..., Any]:
         return results
 
     return call_rpc
+
+
+def _made(original: Callable[..., Any], sg: Any, *arguments: Any, **named: Any) -> Any:
+    try:
+        return original(sg, *arguments, **named)
+    except UnusableAnswer:
+        sg.close()  # who answered so may be asked no more
+        raise
 
 
 def _is_transient(sg: Any, error: Exception) -> bool:
