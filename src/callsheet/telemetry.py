@@ -64,7 +64,7 @@ SIGNALS: dict[str, str] = {
     ),
     "delivery.failed": (
         "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged, "
-        "outages (how often the site did not answer)"
+        "outages (how often the site did not answer, or its project's Toolkit was away)"
     ),
     "outcome.refused": "delivery_id, state (its word, as it is kept), why: what came of a delivery could not be kept",
     "cascade.stopped": "site, plugin, callback, event_id, delivery_id, why: plugins answer each other's writes",

@@ -38,6 +38,9 @@ class SlowShare:
     def changed(self, site: str, opening: SessionSpec) -> str | None:
         return None
 
+    def reconsidered(self, opening: SessionSpec, trouble: ToolkitError) -> ToolkitError:
+        return trouble
+
     def _wait(self) -> None:
         self.asked.set()
         assert self.answer.wait(30)

@@ -196,7 +196,7 @@ def test_the_messages_of_the_page_are_those_that_are_said() -> None:
 
 
 def _sessions() -> str:
-    return (Path(callsheet.__path__[0]) / "agent" / "toolkit" / "sessions.py").read_text("utf-8")
+    return (Path(callsheet.__path__[0]) / "agent" / "toolkit" / "session_client.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,59 @@ def test_a_pin_by_id_name_or_folder(name: str, installation: Installation) -> No
 
 
 def test_no_toolkit_at_all_is_a_clear_answer(installation: Installation) -> None:
-    installation.configs.mkdir()
+    (installation.configs / "night_ferry").mkdir(parents=True)
 
     met = refused(installation)
 
     assert (met.kind, met.passing) == ("no-toolkit", False)
     assert str(installation.configs / "lighthouse") in str(met)
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+UNMOUNTS: dict[str, Callable[[Path], None]] = {
+    "an empty mount point": _emptied,
+    "no mount point": lambda path: shutil.rmtree(path.parent),
+    "an empty one above": lambda path: _emptied(path.parent),
+    "none above": lambda path: shutil.rmtree(path.parent.parent),
+}
+
+
+@pytest.mark.parametrize("how", UNMOUNTS)
+@pytest.mark.parametrize("what", ["configuration", "pinned", "by folder", "shared core", "studio's core", "starter"])
+def test_what_is_on_a_share_that_is_away_is_waited_for(what: str, how: str, tmp_path: Path, installation: Installation) -> None:
+    # Given it on a share, two folders below where other things are
+    share = tmp_path / "shares" / "toolkit" / "share"
+    share.parent.mkdir(parents=True)
+    (tmp_path / "shares" / "another").mkdir()
+    core = installation.core_root("core", OLD)
+    settings: dict[str, Any] = {}
+    if what in ("configuration", "pinned"):
+        path = installation.localized(LIGHTHOUSE.id, OLD, name=str(share), pc="Primary" if what == "configuration" else None)
+        settings["projects"] = {"97": ToolkitPin(config=path)} if what == "pinned" else {}
+    elif what == "by folder":
+        installation.localized(LIGHTHOUSE.id, OLD, name=str(share / "lighthouse"), pc=None)
+        settings["configs"] = share
+    elif what == "starter":
+        installation.distributed(LIGHTHOUSE.id, OLD)
+        settings["starter"] = OLD.put(share)
+    else:
+        installation.shared(LIGHTHOUSE.id, share) if what == "shared core" else installation.bare(LIGHTHOUSE.id)
+        core.rename(share)
+        settings["studio"] = share if what == "studio's core" else None
+    resolved(installation, **settings)
+
+    # When it is unmounted
+    UNMOUNTS[how](share)
+
+    # Then that passes, and it is named
+    met = refused(installation, **settings)
+    assert met.passing
+    assert str(share.parent) in met.problem
+    assert "Mount it" in met.cure
 
 
 # -- interpreters

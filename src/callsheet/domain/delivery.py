@@ -65,7 +65,7 @@ class Delivery(NamedTuple):
     crashes: int = 0
     recorded_at: float = 0.0
     outages: int = 0
-    """How often it failed, since last it did so for another reason, because the site did not answer."""
+    """How often it failed, since last it did so for another reason, because the site did not answer or its Toolkit was away."""
 
     def event_value(self, key: str) -> Any:
         """What its event has under that key; None where it has none, or can't be read."""
@@ -110,8 +110,8 @@ class Failure:
 
 class Report(NamedTuple):
     """What came of one attempt. ``after``: seconds asked for by Retry. ``logged``: the worker has logged the failure itself.
-    ``passing``: it failed since the site did not answer. ``shares``: it was called together with one reported before, and failed
-    with it. ``client``: the site's client failed in it, in whatever way.
+    ``passing``: it failed since the site did not answer, or its project's Toolkit is away for now. ``shares``: it was called
+    together with one reported before, and failed with it. ``client``: the site's client failed in it, in whatever way.
     """
 
     run_id: int

@@ -176,13 +176,15 @@ def _failed(signal: Signal) -> Line | None:
         # An attempt that its worker's end cut short is not counted: the first may be number 0.
         what = f"attempt {facts['attempt']} failed" if facts["attempt"] else "interrupted"
         if facts.get("outages"):
-            return Line(level, f"{head}the site does not answer{why}. {_next_try(facts.get('due'), signal.at)}", CALLBACK)
+            what = "its project's Toolkit can't be had now" if _of_toolkit(failure) else "the site does not answer"
+            return Line(level, f"{head}{what}{why}. {_next_try(facts.get('due'), signal.at)}", CALLBACK)
         text = f"{head}{what}{why}. {_next_try(facts.get('due'), signal.at)}"
     elif state == State.HELD.word:
         level = ERROR
+        mend = "Once that is mended," if _of_toolkit(failure) else "Mend the plugin's file, or"
         text = (
-            f"{head}failed{why}, and its lane is held at it. Mend the plugin's file, or `callsheet retry {number}` "
-            f"tries it again as it is, or `callsheet skip {number}` passes over it."
+            f"{head}failed{why}, and its lane is held at it. {mend} `callsheet retry {number}` tries it again as it is, or "
+            f"`callsheet skip {number}` passes over it."
         )
     else:
         level = WARNING if logged else ERROR
@@ -193,6 +195,11 @@ def _failed(signal: Signal) -> Line | None:
     if failure and not logged and failure.kind not in _ASKED_FOR:
         text += _details(failure, with_locals=level >= ERROR)  # of an attempt that is tried again the traceback is enough
     return Line(level, text, CALLBACK)
+
+
+def _of_toolkit(failure: Failure | None) -> bool:
+    """Whether it is not the plugin's, but that its project's Toolkit can't be had."""
+    return failure is not None and failure.kind.rpartition(".")[2] in ("ToolkitError", "ToolkitUnavailable", "SessionLost")
 
 
 def _in_short(failure: Failure) -> str:

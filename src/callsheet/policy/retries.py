@@ -11,8 +11,8 @@ CRASH_PAUSE = 0.5
 """Seconds before a delivery whose worker died is tried again, times the crashes so far."""
 
 PATIENCE = 1440
-"""How many tries of a delivery may fail in a row, since the site does not answer, without that using up its attempts, be it of a
-callback that has one only: they fill a day. After that it fails like any other."""
+"""How many tries of a delivery may fail in a row, since the site does not answer or its Toolkit is away, without that using up its
+attempts, be it of a callback that has one only: they fill a day. After that it fails like any other."""
 
 SLOWER = 2.0
 """By what each pause of such a delivery is longer than the one before."""

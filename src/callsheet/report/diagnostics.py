@@ -13,6 +13,9 @@ from callsheet.report.formatting import ago, count, duration, first_line, gist, 
 STALE_AFTER = 15.0
 """Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
 
+_OF_TOOLKIT = ("ToolkitError:", "ToolkitUnavailable:")
+"""How a failure begins that is no mistake of the plugin's: its project's Toolkit can't be had."""
+
 LONG_CALL = 600.0
 """Seconds after which a call counts as one that may never end."""
 
@@ -140,7 +143,12 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
         yield Trouble(
             f"Plugin {name} has {count(plugin.held, 'lane')} held, and {count(plugin.waiting, 'delivery')} still to come"
             + (f": {why}" if why else "."),
-            f"`{show}` says why. Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`.",
+            f"`{show}` says why. "
+            + (
+                f"Once that is mended, go on with `{release}`."
+                if why.startswith(_OF_TOOLKIT)
+                else f"Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`."
+            ),
         )
 
 

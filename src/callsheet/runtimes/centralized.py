@@ -32,19 +32,25 @@ def read(project: Project, config: str, *, named_in: str, studio: str | None = N
     Raises ToolkitError for the first thing that would keep it from being opened, or would open another one in its place.
     """
     reader = Reader(project, config)
-    if not os.path.isdir(config):
+    if not os.path.isdir(config) or config_errors.away(config) is not None:
         raise config_errors.missing(project, config, config, named_in)
     core_folder = os.path.join(config, "config", "core")
     if reader.text(os.path.join(core_folder, "roots.yml")) is None:
         raise reader.error(
-            "not-a-configuration", "it has no config/core/roots.yml, so it is none.", f"Mend the path in {named_in}.", file=config
+            "not-a-configuration",
+            "it has no config/core/roots.yml, so it is none.",
+            f"Mend the path in {named_in}.",
+            file=config,
+            absent=os.path.join(core_folder, "roots.yml"),
+            named_in=named_in,
         )
     metadata = _metadata(reader, core_folder, project, config)
     kind, root = _root(reader, config, studio)
     core = os.path.join(root, "install", "core")
     absent = [one for one in _CORE if not os.path.exists(os.path.join(core, one))]
     if absent:
-        raise reader.error("core-location", f"the core in {core} lacks {', '.join(absent)}.", "Install it anew.", file=core)
+        problem = f"the core in {core} lacks {', '.join(absent)}."
+        raise reader.error("core-location", problem, "Install it anew.", file=core, absent=os.path.join(core, absent[0]))
     info = reader.yaml(os.path.join(core, "info.yml"))
     python = _interpreter(reader, root)
     least = info.get("minimum_python_version")
@@ -100,14 +106,14 @@ def _root(reader: Reader, config: str, studio: str | None) -> tuple[Kind, str]:
                 "Run share_core or attach_to_core for it, or set toolkit.studio to the studio's core.",
                 file=file,
             )
-        if not os.path.isdir(studio):
+        if not os.path.isdir(studio) or config_errors.away(studio) is not None:
             raise config_errors.missing(reader.project, reader.place, studio, "toolkit.studio")
         return "studio", studio
     if root in NOWHERE:
         raise reader.error(
             "other-platform", f"{file} names no core for {SYSTEM}.", "Write the root of the shared core there.", file=file
         )
-    if not os.path.isdir(root):
+    if not os.path.isdir(root) or config_errors.away(root) is not None:
         raise config_errors.missing(reader.project, reader.place, root, file)
     return "shared", root
 
@@ -123,5 +129,7 @@ def _interpreter(reader: Reader, root: str) -> str | None:
             f"{file} names the Python {python}, which is not there.",
             "Name one that exists on this machine, or set toolkit.projects.NAME.python.",
             file=file,
+            absent=python,
+            named_in=file,
         )
     return python

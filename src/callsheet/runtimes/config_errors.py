@@ -64,27 +64,78 @@ def unreadable(project: Project, place: str, path: str, why: OSError) -> Toolkit
 
 
 def missing(project: Project, place: str, path: str, named_in: str) -> ToolkitError:
-    """A folder that isn't there: gone for now where all of what it should be on is gone, else gone for good."""
+    """A file or folder that isn't there, or is an empty folder: gone for now where a share seems to be away, else for good."""
+    gone = away(path)
+    if gone is not None:
+        return unmounted(project, place, path, gone, named_in)
     parent = os.path.dirname(os.path.abspath(path))
+    return error(
+        "missing",
+        project,
+        place,
+        f"{path} does not exist, though {parent} does.",
+        f"Mend the path in {named_in}, or restore it.",
+        file=path,
+    )
+
+
+def away(path: str) -> str | None:
+    """Why ``path``, which ought to be there, seems to be on a share that is away, as "… is empty"; None if it does not seem so.
+
+    An unmounted mount point is an empty folder, or none: where more than the last name of a path is missing, it is taken for one.
+    """
+    path = os.path.abspath(path)
     try:
-        mounted = bool(os.listdir(parent))
-    except OSError:
-        mounted = False
-    if mounted:
-        return error(
-            "missing",
-            project,
-            place,
-            f"{path} does not exist, though {parent} does.",
-            f"Mend the path in {named_in}, or restore it.",
-            file=path,
-        )
+        os.stat(path)
+    except OSError as why:
+        if why.errno in _PASSING:
+            return f"{path} can't be read ({why.strerror})"
+        parent = os.path.dirname(path)
+        return emptied(path) or (None if os.path.exists(parent) else f"{parent} is not there")
+    return f"{path} is empty" if _is_empty(path) else None
+
+
+def emptied(path: str) -> str | None:
+    """The same for what is missing from a place that was read well: whether a mount point above it stands empty."""
+    unmounted = next((one for one in _mount_points() if _is_below(path, one) and not os.path.ismount(one)), None)
+    if unmounted is not None:
+        return f"{unmounted} is not mounted"
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return f"{folder} is empty" if _is_empty(folder) else None
+
+
+def unmounted(project: Project, place: str, path: str, gone: str, named_in: str) -> ToolkitError:
+    """What seems to be on a share that is away, by ``gone``, which ``away`` or ``emptied`` said."""
+    said = f"{path} does not exist, and {gone}" if not os.path.exists(path) and not gone.startswith(f"{path} ") else gone
     return error(
         "missing-mount",
         project,
         place,
-        f"{path} does not exist, and {parent} is empty or not there.",
+        f"{said}.",
         f"Mount it; it is tried again. If it is mounted, mend the path in {named_in}.",
         passing=True,
         file=path,
     )
+
+
+def _is_empty(folder: str) -> bool:
+    try:
+        return not os.listdir(folder)
+    except OSError:
+        return False
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def _mount_points() -> list[str]:
+    """Where /etc/fstab says that shares are mounted, whether they are or not."""
+    try:
+        with open("/etc/fstab", encoding="utf-8") as file:
+            rows = [line.split() for line in file if not line.lstrip().startswith("#")]
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [row[1] for row in rows if len(row) > 1 and row[1].startswith("/") and row[1] != "/"]

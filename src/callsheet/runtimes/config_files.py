@@ -30,7 +30,9 @@ class Reader:
         """The mapping in a YAML file. Raises ToolkitError, also where the file is not there."""
         text = self.text(path)
         if text is None:
-            raise self.error("broken-file", f"{path} does not exist.", "Restore it, or set the configuration up anew.", file=path)
+            raise self.error(
+                "broken-file", f"{path} does not exist.", "Restore it, or set the configuration up anew.", file=path, absent=path
+            )
         try:
             data = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -57,9 +59,16 @@ class Reader:
         except OSError as error:
             raise config_errors.unreadable(self.project, self.place, path, error) from error
 
-    def error(self, kind: str, problem: str, cure: str, *, passing: bool = False, file: str | None = None) -> ToolkitError:
-        """An error of this configuration."""
-        return config_errors.error(kind, self.project, self.place, problem, cure, passing=passing, file=file)
+    def error(
+        self, kind: str, problem: str, cure: str, *, file: str | None = None, absent: str | None = None, named_in: str = ""
+    ) -> ToolkitError:
+        """An error of this configuration. ``absent``: the path that is not there, and ``named_in`` who names it: where that seems
+        to be on a share that is away, the error says so.
+        """
+        gone = None if absent is None else config_errors.emptied(absent)
+        if absent is not None and gone is not None:
+            return config_errors.unmounted(self.project, self.place, absent, gone, named_in or self.place)
+        return config_errors.error(kind, self.project, self.place, problem, cure, file=file)
 
     def _broken(self, path: str, how: str) -> ToolkitError:
         return self.error("broken-file", f"{path} {how}.", "Mend it, or restore it.", file=path)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from callsheet.runtimes.config_files import SYSTEM
 
+HERE = {"darwin": "mac_path", "win32": "windows_path"}.get(sys.platform, "linux_path")
+"""The key of this system's path, in descriptors and in PipelineConfigurations."""
 _FOLDERS = ("config/env", "config/core", "config/hooks")
 _SUFFIXES = (".yml", ".cfg", ".py")  # hooks too: a core keeps what it has loaded
 
@@ -34,10 +38,26 @@ def of_configuration(config: str, more: Iterable[str] = ()) -> tuple[str, ...]:
 
 def of_source(descriptor: Mapping[str, Any]) -> tuple[str, ...]:
     """What to watch of the place that a distributed configuration comes from, where that is a folder on this machine."""
-    path = descriptor.get("path")
+    path = folder_of(descriptor)
+    return () if path is None else tuple(os.path.join(path, one) for one in ("core", "env", "hooks"))
+
+
+def folder_of(descriptor: Mapping[str, Any] | str) -> str | None:
+    """The folder that a descriptor names, as a dict or as text (``sgtk:descriptor:path?linux_path=$SHOW/config``); None if it names
+    none on this system.
+    """
+    if isinstance(descriptor, str):
+        kind, _, rest = descriptor.removeprefix("sgtk:descriptor:").partition("?")
+        descriptor = {"type": kind, **{name: values[0] for name, values in parse_qs(rest).items()}}
+    path = descriptor.get("path") or descriptor.get(HERE)
     if descriptor.get("type") not in ("path", "dev") or not isinstance(path, str):
-        return ()
-    return tuple(os.path.join(path, one) for one in ("core", "env", "hooks"))
+        return None
+    return os.path.normpath(os.path.expanduser(os.path.expandvars(path)))
+
+
+def folders(root: str) -> dict[str, Print | None]:
+    """The fingerprint of a folder and all folders in it: something is put into them, or taken out, while another version comes."""
+    return {folder: _print(folder) for folder, _, _ in os.walk(root)}
 
 
 def prints(watched: Iterable[str]) -> dict[str, Print | None]:

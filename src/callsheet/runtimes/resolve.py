@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from callsheet.domain.toolkit_entities import Project, SiteConfiguration
 from callsheet.errors import ToolkitError
 from callsheet.runtimes import centralized, config_errors, interpreters
+from callsheet.runtimes.fingerprint import folder_of
 from callsheet.runtimes.runtime import Runtime
 from callsheet.runtimes.select_config import Choice, choose
 from callsheet.settings import ToolkitPin, ToolkitSettings
@@ -52,31 +54,44 @@ def _by_folder(project: Project, settings: ToolkitSettings) -> Choice:
     path = os.path.join(settings.configs, project.folder)
     if os.path.isdir(os.path.join(path, "config")):
         return Choice(path, "toolkit.configs", path=path)
-    raise _no_toolkit(project, str(settings.configs), path)
+    raise _no_toolkit(project, settings.configs, path)
 
 
-def _no_toolkit(project: Project, configs: str, path: str) -> ToolkitError:
-    unmounted = not os.path.isdir(configs)
-    seen = f"{configs} is not there" if unmounted else f"there is no {path}"
+def _no_toolkit(project: Project, configs: Path, path: str) -> ToolkitError:
+    said = "it has no Toolkit: the site shows no PipelineConfiguration for it, and"
+    # A studio without centralized configurations has never made the folder that is looked into by default.
+    gone = config_errors.away(path) if os.path.isdir(path) else _gone(configs)
+    if gone is not None:
+        cure = "Mount it, or mend toolkit.configs; it is tried again."
+        return config_errors.error("no-toolkit", project, "none", f"{said} {gone}.", cure, passing=True, file=str(configs))
     return config_errors.error(
         "no-toolkit",
         project,
         "none",
-        f"it has no Toolkit: the site shows no PipelineConfiguration for it, and {seen}.",
+        f"{said} {f'there is no {path}' if configs.is_dir() else f'{configs} is not there'}.",
         "Set one up, or pin one in the configuration of Callsheet; or leave projects without Toolkit out with project=.",
     )
+
+
+def _gone(configs: Path) -> str | None:
+    found = config_errors.away(str(configs)) if configs.exists() else config_errors.emptied(str(configs))
+    return found or (f"{configs} is not there" if configs != ToolkitSettings().configs and not configs.exists() else None)
 
 
 def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: ToolkitSettings, worker_python: str) -> Runtime:
     starter = None if settings.starter is None else _core_in(str(settings.starter))
     if starter is None:
         missing = "there is no core" if settings.starter is None else f"{settings.starter} is no core"
+        gone = None if settings.starter is None else config_errors.away(str(settings.starter))
         raise config_errors.error(
             "no-starter",
             project,
             choice.name,
-            f"it is distributed, and {missing} to prepare it with.",
-            "Set toolkit.starter to a Toolkit core that stands alone, the newest that there is.",
+            f"it is distributed, and {missing} to prepare it with{f': {gone}' if gone else ''}.",
+            "Mount it; it is tried again."
+            if gone
+            else "Set toolkit.starter to a Toolkit core that stands alone, the newest that there is.",
+            passing=gone is not None,
         )
     python = interpreters.choose(
         [
@@ -97,6 +112,7 @@ def _distributed(project: Project, choice: Choice, pin: ToolkitPin, settings: To
         starter=starter,
         plugin_id=settings.plugin_id,
         base=choice.base,
+        source=None if choice.descriptor is None else folder_of(choice.descriptor),
     )
 
 

@@ -15,13 +15,17 @@ from callsheet.agent.toolkit.environment import environment
 from callsheet.domain.toolkit_entities import Project, SiteConfiguration
 from callsheet.errors import ToolkitError
 from callsheet.runtimes import studio_core
-from callsheet.runtimes.fingerprint import Print, changed, of_source, prints
+from callsheet.runtimes.config_errors import away, missing
+from callsheet.runtimes.fingerprint import Print, changed, folders, of_source, prints
 from callsheet.runtimes.prepare import Preparer
 from callsheet.runtimes.resolve import resolve
 from callsheet.runtimes.runtime import Runtime
-from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.runtimes.session_spec import UPGRADE, SessionSpec
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.settings import ToolkitSettings
+
+STILL = 1.0
+"""Seconds in which nothing of a core may change for what it fails with to be believed."""
 
 ASK_AGAIN = 30.0
 """Seconds after which the site is asked again whether a project's configuration is still the one that its session has."""
@@ -39,12 +43,25 @@ class Catalogue(Protocol):
 
 @dataclass(slots=True)
 class _Made:
-    """What an opening is made of. ``known``: what the site said; ``asked_at``: the monotonic time at which it did."""
+    """What an opening is made of. ``core``: the folders of its core, which is not watched as a whole. ``known``: what the site
+    said; ``asked_at``: the monotonic time at which it did.
+    """
 
     runtime: Runtime
     prints: Mapping[str, Print | None]
+    core: Mapping[str, Print | None]
     known: Sequence[SiteConfiguration]
     asked_at: float
+
+
+def changed_lately(path: str) -> bool:
+    """Whether something was put into a folder, or taken out, not long ago; where it is not there, of the one above it."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    try:
+        return abs(time.time() - os.stat(path).st_mtime) < UPGRADE
+    except OSError:
+        return False
 
 
 class ToolkitRuntimeResolver:
@@ -70,28 +87,36 @@ class ToolkitRuntimeResolver:
         self._catalogue = catalogue
         self._homes = state / homes
         self._catalogues: dict[str, Catalogue] = {}
-        self._lock = threading.Lock()
+        self._locks = {site: threading.Lock() for site in setups}
 
     def project(self, site: str, name: str) -> Project:
         """The project of that name. Raises ToolkitError, or SiteError if the site does not answer."""
-        with self._lock:
+        with self._locks[site]:
             return self._project(site, name)
 
     def find(self, site: str, project: int) -> SessionSpec:
         """The opening for a project. Raises ToolkitError, or SiteError if the site does not answer."""
         setup = self._setups[site]
         found, known = self._ask(site, project)
-        runtime = resolve(found, known, self._settings, worker_python=setup.python or sys.executable)
+        try:
+            runtime = resolve(found, known, self._settings, worker_python=setup.python or sys.executable)
+        except ToolkitError as trouble:
+            if trouble.kind == "core-location" and trouble.file is not None and changed_lately(trouble.file):
+                trouble.passing = True  # somebody puts another core there
+            raise
         home = self._home(site, found)
         environ = self._environ(setup, runtime, home)
         if runtime.kind == "distributed":
-            runtime = self._preparer(setup).prepare(runtime, home=home, environ=environ)
+            try:
+                runtime = self._preparer(setup).prepare(runtime, home=home, environ=environ)
+            except ToolkitError as trouble:
+                raise self._of_mount(runtime, trouble) or trouble from trouble
             runtime = replace(runtime, watched=of_source(runtime.descriptor or {}))
         elif runtime.kind == "studio":
             runtime = replace(runtime, config=studio_core.view(runtime.config or "", str(self._settings.studio), home))
         key = setup.key.reveal()
         told = runtime.opening(host=setup.url, script=setup.script, key=key, proxy=setup.proxy, home=home, level=setup.level)
-        made = _Made(runtime, prints(runtime.watched), known, time.monotonic())
+        made = _Made(runtime, prints(runtime.watched), folders(runtime.core or ""), known, time.monotonic())
         return SessionSpec(found, runtime.kind, runtime.name, told, environ, runtime.python, self._settings.opening, made)
 
     def changed(self, site: str, opening: SessionSpec) -> str | None:
@@ -114,8 +139,26 @@ class ToolkitRuntimeResolver:
                 return f"the descriptor of {opening.configuration}"
         return None
 
+    def reconsidered(self, opening: SessionSpec, trouble: ToolkitError) -> ToolkitError:
+        """The trouble that a worker met; one that passes where what it was to open is on a share that is away, or changes now."""
+        made: _Made = opening.made_of
+        found = self._of_mount(made.runtime, trouble) or trouble
+        if not found.passing and changed(made.core, folders(made.runtime.core or "")) is None:
+            time.sleep(STILL)
+        if changed(made.core, folders(made.runtime.core or "")) or changed(made.prints, prints(made.runtime.watched)):
+            found.passing = True
+        return found
+
+    def _of_mount(self, runtime: Runtime, trouble: ToolkitError) -> ToolkitError | None:
+        """The trouble in whose place one should be told of that lies in a share that is away; None where it does not."""
+        core = None if runtime.core is None else os.path.dirname(runtime.core)
+        cache = os.environ.get("SHOTGUN_BUNDLE_CACHE_PATH")  # others are no shares, and may well be empty
+        places = (runtime.source, runtime.starter, runtime.config, core, cache, runtime.python)
+        gone = [] if trouble.passing else [one for one in places if one and away(one)]
+        return missing(runtime.project, runtime.name, gone[0], "what names it") if gone else None
+
     def _ask(self, site: str, project: int) -> tuple[Project, Sequence[SiteConfiguration]]:
-        with self._lock:  # a connection is for one thread at a time
+        with self._locks[site]:  # a connection is for one thread at a time; a site that hangs holds up no other
             found = self._project(site, project)
             return found, self._catalogues[site].configurations(found.id)
 

@@ -39,6 +39,8 @@ class Runtime:
     """As whom a distributed one is asked for."""
     base: str | None = None
     """Descriptor that a distributed one is prepared from without asking the site."""
+    source: str | None = None
+    """The folder that a distributed one comes from, if it is one."""
     descriptor: Mapping[str, Any] | None = None
     """What it was prepared from."""
     watched: tuple[str, ...] = ()

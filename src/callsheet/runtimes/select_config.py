@@ -23,6 +23,8 @@ class Choice:
     path: str | None = None
     configuration: int | None = None
     base: str | None = None
+    descriptor: str | None = None
+    """What it is prepared from, where that is known as text."""
 
 
 def choose(project: Project, pin: ToolkitPin, known: Sequence[SiteConfiguration], plugin_id: str) -> Choice | None:
@@ -30,7 +32,7 @@ def choose(project: Project, pin: ToolkitPin, known: Sequence[SiteConfiguration]
     if pin.config is not None:
         return Choice(str(pin.config), "the configuration of Callsheet", path=str(pin.config))
     if pin.descriptor is not None:
-        return Choice(pin.descriptor, "the configuration of Callsheet", base=pin.descriptor)
+        return Choice(pin.descriptor, "the configuration of Callsheet", base=pin.descriptor, descriptor=pin.descriptor)
     if pin.configuration is not None:
         found = [one for one in known if pin.configuration in (one.name, str(one.id))]
         if not found:
@@ -73,7 +75,7 @@ def _usable(project: Project, one: SiteConfiguration, plugin_id: str) -> Choice:
             f"{said_by} lets in {', '.join(one.plugin_ids) or 'no plugin id'}, not {plugin_id}.",
             "Add basic.* to its plugin ids, or set toolkit.plugin_id to one that it lets in.",
         )
-    return Choice(one.name, said_by, configuration=one.id)
+    return Choice(one.name, said_by, configuration=one.id, descriptor=one.descriptor)
 
 
 def _unusable(project: Project, one: SiteConfiguration, said_by: str) -> ToolkitError:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from callsheet.domain.toolkit_entities import Project
+from callsheet.errors import ToolkitError
+
+UPGRADE = 600.0
+"""Seconds that a core or a configuration may be in pieces while somebody puts another one in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class RuntimeResolver(Protocol):
 
     def find(self, site: str, project: int) -> SessionSpec:
         """The opening for a project. Raises ToolkitError, or SiteError if the site does not answer."""
+
+    def reconsidered(self, opening: SessionSpec, trouble: ToolkitError) -> ToolkitError:
+        """The trouble that a worker met with ``opening``, as one that passes if it is likely to, by all that can be seen now."""
 
     def changed(self, site: str, opening: SessionSpec) -> str | None:
         """What has changed since ``opening`` was found: a file, or what the site says; None if nothing has."""

@@ -57,7 +57,8 @@ The worker says::
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,
      "passing": bool|absent, "client": bool|absent, "shares": bool|absent}
         Written before the next callback begins, so that killing the worker never runs a finished callback again. "logged": the
-        worker has logged the failure. "passing": the site did not answer; that is no fault of the callback's.
+        worker has logged the failure. "passing": the site did not answer, or a session could not be opened for now; that is no
+        fault of the callback's.
         "client": shotgun_api3 failed in it, in whatever way; then the run ends, since the daemon may know that the site is lost.
         "shares": it failed together with one reported before. What is not reported of a call is to be called again.
         "timeout": it was a coroutine, and was cancelled shortly before its deadline, at which the daemon kills the worker.

@@ -113,3 +113,8 @@ class LoadedPlugins:
 def on_main_thread(loaded_plugins: LoadedPlugins, key: PluginKey) -> bool:
     """Whether the plugin's runs are executed by the thread that also loads plugins, so that these wait for each other."""
     return loaded_plugins._loaded_plugins[key].slots == 1  # noqa: SLF001 - of this module
+
+
+def passes(plugins: LoadedPlugins, key: PluginKey) -> bool:
+    """Whether the plugin can't be called now, for a reason that goes away by itself."""
+    return bool(plugins.problem(key)) and plugins._loaded_plugins[key].passing  # noqa: SLF001 - of this module

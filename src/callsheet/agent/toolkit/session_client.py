@@ -13,6 +13,7 @@ from callsheet.agent.failures import Secrets, failure_of
 from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.options import pause
 from callsheet.agent.toolkit.serialization import CarryError, pack, unpack
+from callsheet.wire import transient
 from callsheet.wire.causality import Signature
 from callsheet.wire.frames import Message
 
@@ -154,7 +155,10 @@ def _returned(answer: Message) -> Any:
         if kind == known.__name__:
             raise known(kind, text, traceback)
     if kind == "ToolkitError":
-        raise (SessionLost if failure["lost"] else ToolkitUnavailable)(kind, text, traceback)
+        away = (SessionLost if failure["lost"] else ToolkitUnavailable)(kind, text, traceback)
+        if failure["lost"]:
+            transient.note(away, transient=True)  # nothing was called: an attempt that fails with this is not counted
+        raise away
     raise SessionError(kind, f"{kind}: {text}", traceback)
 
 

@@ -44,6 +44,18 @@ class Search:
 
         self._begin(work)
 
+    def doubt(self, opening: SessionSpec, trouble: ToolkitError, found: Callable[[ToolkitError], None]) -> None:
+        """Whether trouble that looks lasting is so."""
+
+        def work() -> None:
+            try:
+                answer = self._finder.reconsidered(opening, trouble)
+            except Exception:  # noqa: BLE001 - then it stands, and the deliveries that wait must hear of it
+                answer = trouble
+            found(answer)
+
+        self._begin(work)
+
     def close(self) -> None:
         """Begin nothing more."""
         self._closed = True

@@ -11,6 +11,7 @@ from callsheet.domain.delivery import Failure, Report, Run, RunEnded, Verdict
 from callsheet.errors import ToolkitError
 from callsheet.ports import Message
 from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.workers.loaded_plugins import passes
 from callsheet.workers.sessions.session import Session
 from callsheet.workers.worker import Worker
 
@@ -28,17 +29,22 @@ def no_sessions(run: Run) -> list[Message]:
     )
 
 
-def failed(run: Run, trouble: ToolkitError) -> list[Message]:
-    """The project's Toolkit can't be had. What passes is tried again; trying the rest again would not help."""
+def failed(run: Run, trouble: ToolkitError, *, begun: bool) -> list[Message]:
+    """The project's Toolkit can't be had. What passes is tried again; trying the rest again would not help.
+
+    ``begun``: the plugin itself had a part in it. Otherwise nothing was tried, and it costs no attempt.
+    """
     verdict = Verdict.FAILED if trouble.passing else Verdict.GIVE_UP
-    return _refused(run, verdict, Failure("ToolkitError", str(trouble), trouble.traceback))
+    failure = Failure("ToolkitError", str(trouble), trouble.traceback)
+    return _refused(run, verdict, failure, passing=trouble.passing and not begun)
 
 
 def not_loaded(run: Run, session: Session, worker: Worker) -> list[Message]:
     """The plugin loads outside of Toolkit, but not in this session."""
     problem = worker.loaded_plugins.problem(run.plugin)
     text = f"The plugin {run.plugin.name} can't be loaded in the Toolkit session of {session.name}."
-    return _refused(run, Verdict.FAILED, Failure("PluginNotLoaded", f"{text} {problem.splitlines()[0]}", problem))
+    failure = Failure("PluginNotLoaded", f"{text} {problem.splitlines()[0]}", problem)
+    return _refused(run, Verdict.FAILED, failure, passing=passes(worker.loaded_plugins, run.plugin))
 
 
 def of_worker(told: Mapping[str, Any]) -> ToolkitError:
@@ -68,9 +74,9 @@ def died_loading(session: Session, plugin: PluginKey, how: str) -> ToolkitError:
     return ToolkitError("plugin", problem, "Mend the plugin.", passing=True)
 
 
-def _refused(run: Run, verdict: Verdict, failure: Failure) -> list[Message]:
+def _refused(run: Run, verdict: Verdict, failure: Failure, *, passing: bool = False) -> list[Message]:
     now = time.time()
-    return [Report(run.id, run.deliveries[0].id, verdict, now, now, failure), RunEnded(run.id)]
+    return [Report(run.id, run.deliveries[0].id, verdict, now, now, failure, passing=passing), RunEnded(run.id)]
 
 
 def _configuration(opening: SessionSpec | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,12 +12,10 @@ from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import Run
 from callsheet.domain.plugin import PluginFile
 from callsheet.errors import ToolkitError
-from callsheet.runtimes.session_spec import SessionSpec
+from callsheet.runtimes.session_spec import UPGRADE, SessionSpec
+from callsheet.workers.exits import too_large
 from callsheet.workers.sessions.session_calls import Call
 from callsheet.workers.worker import Worker
-
-UPGRADE = 600.0
-"""Seconds that a core or a configuration may be in pieces while somebody puts another one in its place."""
 
 LARGEST = 2**63
 """Ids of projects are below it, as the ledger has them."""
@@ -120,6 +118,13 @@ class Session:
         waiting = sum(1 for one in self.waiting if isinstance(one, QueuedRun) and one.plugin.key == key)
         return waiting + (self.worker.loaded_plugins.runs(key) if self.worker is not None else 0)
 
+    def take_back(self, wanted: Callable[[Run], bool]) -> list[Run]:
+        """Take the runs out that wait and are wanted back."""
+        found = [one for one in self.waiting if isinstance(one, QueuedRun) and wanted(one.run)]
+        for one in found:
+            self.waiting.remove(one)
+        return [one.run for one in found]
+
     def ready(self) -> Iterator[QueuedRun | Call]:
         """Takes what waits and can be given to the worker now; has plugins loaded for what can't be yet."""
         worker = self.worker
@@ -137,7 +142,9 @@ class Session:
         self.waiting = still
 
     def outlived(self, limits: SessionLimits, now: float) -> str | None:
-        """Why it should end though nobody needs its place; None if it may stay."""
+        """Why it should end though nobody needs its place; None if it may stay. One that fills the machine's memory is killed."""
+        if self.worker is not None and limits.memory is not None and self.worker.memory.far_past(limits.memory):
+            self.worker.kill(too_large(self.worker.heads(), self.worker.memory.size or 0, limits.memory))
         if not self.open or self.worker is None:
             return None
         if limits.memory is not None and self.worker.calls > 0 and self.worker.memory.past(limits.memory):

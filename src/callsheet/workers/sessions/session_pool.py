@@ -17,7 +17,8 @@ from callsheet.errors import ToolkitError
 from callsheet.ports import Message
 from callsheet.runtimes.session_spec import SessionSpec
 from callsheet.runtimes.worker_config import WorkerConfig
-from callsheet.workers.exits import WorkerExit, too_large
+from callsheet.workers.exits import WorkerExit
+from callsheet.workers.loaded_plugins import passes
 from callsheet.workers.sessions import deadlock, refusals, session_signals
 from callsheet.workers.sessions.admission import Places
 from callsheet.workers.sessions.background import Search
@@ -118,22 +119,19 @@ class Sessions:
     def forget(self, plugin: PluginKey, why: str) -> None:
         """The plugin was unloaded, or loaded anew: what waits comes back, and no session keeps its old code."""
         for session in self._sessions.values():
-            for one in [one for one in session.waiting if isinstance(one, QueuedRun) and one.plugin.key == plugin]:
-                session.waiting.remove(one)
-                self._publish([RunEnded(one.run.id)])
+            self._publish(RunEnded(run.id) for run in session.take_back(lambda one: one.plugin == plugin))
             if session.hosts(plugin):
                 self._stop(session, why)
 
     def recall(self, runs: Iterable[Run]) -> None:
         """Have nothing more of these begun."""
-        for run in runs:
-            for session in self._sessions.values():
-                waiting = next((one for one in session.waiting if isinstance(one, QueuedRun) and one.run.id == run.id), None)
-                if waiting is not None:
-                    session.waiting.remove(waiting)
-                    self._publish([RunEnded(run.id)])
-                elif session.worker is not None and session.hosts(run.plugin):
-                    session.worker.recall(run.plugin, [run.id])
+        ids = {run.id: run.plugin for run in runs}
+        for session in self._sessions.values():
+            back = {run.id for run in session.take_back(lambda one: one.id in ids)}
+            self._publish(map(RunEnded, back))
+            for number, plugin in ids.items():
+                if number not in back and session.worker is not None and session.hosts(plugin):
+                    session.worker.recall(plugin, [number])
                     self._mark_writable(session.worker)
 
     def close(self, why: str) -> None:
@@ -158,9 +156,6 @@ class Sessions:
             worker = session.worker
             if worker is None:
                 continue
-            limit = self._limits.memory
-            if limit is not None and worker.memory.far_past(limit):
-                worker.kill(too_large(worker.heads(), worker.memory.size or 0, limit))
             why = session.outlived(self._limits, now)
             if why is not None:
                 self._stop(session, why)
@@ -180,8 +175,9 @@ class Sessions:
         elif message["is"] == "opened":
             session.opens()
             session_signals.opened(session, message)
-        else:
-            self._failed(session, refusals.of_worker(message))
+        elif session.opening is not None:
+            session.searching = True
+            self._search.doubt(session.opening, refusals.of_worker(message), lambda found: self._found(session, found))
 
     def on_output(self, worker: Worker, said: Iterable[Message]) -> bool:
         """What a worker's messages mean for its session; False if it is no session's worker."""
@@ -316,6 +312,8 @@ class Sessions:
                 worker.give(one.run)
             else:
                 self._publish(refusals.not_loaded(one.run, session, worker))
+                if passes(worker.loaded_plugins, one.plugin.key):
+                    self._stop(session, f"the plugin {one.plugin.key.name} could not be loaded in it, and may be in the next one")
         self._mark_writable(worker)
 
     def _looked(self, session: Session, changed: str | None) -> None:
@@ -347,4 +345,4 @@ class Sessions:
             if isinstance(one, Call):
                 self._calls.failed(one, "ToolkitError", str(trouble), traceback=trouble.traceback, lost=trouble.passing)
             else:
-                self._publish(refusals.failed(one.run, trouble))
+                self._publish(refusals.failed(one.run, trouble, begun=only is not None))
