@@ -107,8 +107,8 @@ class Ledger(Protocol):
 
         Also returns when the next lane of these plugins comes due, if that is later than ``now`` (None: nothing is scheduled).
         A lane is handed out to one owner at a time, until its run is settled as ended. What an operator holds is not handed out. A
-        ``now`` that lies seconds before that of the last claim, or before the last beat, means that the clock was set back: nobody
-        waits longer for that.
+        ``now`` that lies seconds before that of the last claim or settlement, or before the last beat, means that the clock was set
+        back: nobody waits longer for that.
         """
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:

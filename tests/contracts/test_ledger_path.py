@@ -371,6 +371,21 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting_longer(desk: Desk) -> Non
     assert event_ids(desk.claim_one()) == [1]
 
 
+def test_what_is_settled_after_the_clock_was_set_back_waits_as_long_as_it_should(desk: Desk) -> None:
+    desk.record(delivery(1), delivery(2, lane="other"))
+    desk.free = {PLUGIN: 2}
+    one, two = desk.claim()
+    desk.settle(one, RETRYING, due=desk.now + 30)
+    desk.now -= 3600
+    desk.settle(two, RETRYING, due=desk.now + 9)
+    assert desk.claim() == []
+    assert desk.next_due() == desk.now + 9
+    desk.now += 9
+    assert event_ids(desk.claim_one()) == [2]
+    desk.now += 21
+    assert event_ids(desk.claim_one()) == [1]
+
+
 def test_a_clock_that_is_set_forward_and_back_changes_nothing(desk: Desk) -> None:
     desk.record_events(1)
     desk.settle(desk.claim_one(), RETRYING, due=desk.now + 4000)

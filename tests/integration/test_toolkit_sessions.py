@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from callsheet.domain.callback import PluginKey
-from callsheet.domain.delivery import Report, Run, Verdict
+from callsheet.domain.delivery import Report, Run, RunEnded, Verdict
 from callsheet.domain.event import Event
 from callsheet.policy import loop_protection
 from callsheet.runtimes.resolver import ToolkitRuntimeResolver
@@ -248,6 +248,38 @@ def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Rec
     opened, ended = recorder.named("session.opened"), recorder.named("worker.retired")
     assert len(opened) >= 10
     assert any("least recently used" in one.facts["why"] for one in ended)
+
+
+def test_a_project_that_always_has_something_to_do_keeps_no_other_waiting_for_ever(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callsheet.workers.sessions.admission.TURN", 0.2)
+    busy, patient = (studio.project(name) for name in ("busy", "patient"))
+    for project in (busy, patient):
+        studio.installation.localized(project, OLD)
+    stage = studio.stage(SessionLimits(most=1))
+    stage.start(
+        "where",
+        """
+        import threading
+        from callsheet import on
+        @on("*", toolkit=True)
+        def callback(ctx):
+            threading.Event().wait(0.05)
+        """,
+    )
+    wanted = of(stage, patient)
+    stage.executor.submit([of(stage, busy)])
+    stage.executor.submit([wanted])
+
+    def goes_on() -> bool:
+        # As dispatch does: wherever there is room, there is more for the one project.
+        free = stage.executor.free().get(wanted.plugin, 0)
+        stage.executor.submit([of(stage, busy) for _ in range(free)])
+        return any(isinstance(one, RunEnded) and one.run_id == wanted.id for one in stage.heard)
+
+    stage.until(goes_on)
+    assert [one.verdict for one in stage.finish(wanted)] == [Verdict.OK]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from callsheet.domain.reading import Gap
 from callsheet.errors import SiteError
 from callsheet.ports import EventLog, Page
 from callsheet.sandbox import Fault, Sandbox
+from callsheet.site import prefetch, range_prefetch, reader_pool
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
 from tests.support.events import event
 from tests.support.memory_log import MemoryLog
+from tests.support.waiting import until
 
 SITE = "studio"
 RARE = frozenset({"Rare"})
@@ -233,20 +236,56 @@ def test_as_many_pages_are_in_flight_as_wished_and_never_more(depth: int) -> Non
         log.close()
 
 
-def test_an_answer_that_waited_for_long_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given pages that were asked for ahead
-    shared = MemoryLog([one for one in range(1, 200) if one != 55])
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which pages grow old, which stands still until told."""
+    clock = Clock()
+    for module in (prefetch, range_prefetch, reader_pool):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+class Clock:
+    now = 1000.0
+
+
+@pytest.mark.parametrize(("waits", "shows"), [(0.0, False), (10.0, True)])
+def test_an_answer_that_waited_for_long_is_asked_for_anew(clock: Clock, *, waits: float, shows: bool) -> None:
+    # Given pages that were asked for ahead, and have come
+    shared = MemoryLog([one for one in range(1, 200) if one != 28])
     log = Prefetch(lambda: shared)
     found = [one.id for one in log.read(0, 10).events]
-    while found[-1] < 40:
-        found += [one.id for one in log.read(found[-1], 10).events]
-    # When an event shows in one of them that is not taken for long
+    found += [one.id for one in log.read(10, 10).events]
+    until(lambda: answered(log))
+    # When an event shows in one of them, which is taken only after a while
     shared.ids = list(range(1, 200))
-    monkeypatch.setattr("callsheet.site.range_prefetch.FRESH", -1.0)
+    clock.now += waits
     # Then it is seen
     found += read_all(log, found[-1], 10)
-    assert found == shared.ids
+    assert found == [one for one in shared.ids if shows or one != 28]
     log.close()
+
+
+def test_what_nobody_reads_on_is_dropped_with_what_was_asked_for(clock: Clock) -> None:
+    # Given a reader of one type that stopped in the middle, for whom pages were asked for ahead, and have come
+    shared = MemoryLog(range(1, 200), lambda number: event(number, "Rare"))
+    shared.ids.remove(15)
+    log = Prefetch(lambda: shared)
+    assert [one.id for one in log.read(0, 5, types=RARE).events] == [1, 2, 3, 4, 5]
+    assert [one.id for one in log.read(5, 5, types=RARE).events] == [6, 7, 8, 9, 10]
+    until(lambda: answered(log))
+    # When it comes back much later, when another one has read, and an event has shown in what was asked for
+    shared.ids = list(range(1, 200))
+    clock.now += 60.0
+    log.read(150, 5)
+    # Then it gets what is there now
+    assert [one.id for one in log.read(10, 5, types=RARE).events] == [11, 12, 13, 14, 15]
+    log.close()
+
+
+def answered(log: Prefetch) -> bool:
+    """Whether all that was asked for ahead has come."""
+    return all(asked.answer.done() for one in log._stretches.values() for asked in one._asked)
 
 
 class Flights:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from callsheet.domain.callback import PluginKey
@@ -20,7 +22,7 @@ from callsheet.ledgers.sqlite.lock import OwnerLock
 from callsheet.ports import Told, quietly
 
 SET_BACK = 1.0
-"""Seconds by which a claim's time must lie before that of the last one for the clock to have been set back."""
+"""Seconds by which the time must lie before that of the last claim or settlement for the clock to have been set back."""
 
 
 class SqliteLedger:
@@ -37,7 +39,7 @@ class SqliteLedger:
         self._names = self._database.names
         self._workers: worker_rows.Written | None = None
         self._lock = OwnerLock(path.with_name(path.name + ".lock"))
-        self._claimed_at = 0.0
+        self._latest = 0.0
 
     def lock(self, owner: str) -> None:
         """Be the one daemon on this ledger until ``close``. StateError, naming its process, if there is another."""
@@ -70,22 +72,19 @@ class SqliteLedger:
 
     def claim(self, free: Mapping[PluginKey, int], most: int, owner: str, now: float) -> tuple[list[Run], float | None]:
         """See the port. Not forced to the disk: a claim that a power cut undoes is one that ``recover`` need not undo."""
-        with self._database.transaction(durable=False) as tx:
-            if now < self._claimed_at - SET_BACK:
-                set_back(tx, now, self._claimed_at - now)
-            self._claimed_at = now
+        with self._transaction_at(now, durable=False) as tx:
             return runs.claim(tx, self._names, free, most=most, owner=owner, now=now)
 
     def settle(self, outcomes: Sequence[Outcome], ended: Sequence[int], now: float) -> None:
         """See the port. A delivery closed meanwhile takes an outcome that closes it, too, and is not opened again by any other."""
-        with self._database.transaction(durable=bool(outcomes)) as tx:
+        with self._transaction_at(now, durable=bool(outcomes)) as tx:
             runs.settle(tx, self._names, outcomes, ended, now)
 
     def recover(self, owner: str, now: float) -> int:
         """See the port. Takes the ``lock`` if that was not done before."""
         self.lock(owner)
         with self._database.transaction() as tx:
-            self._claimed_at = overview_queries.last_beat(tx)
+            self._latest = overview_queries.last_beat(tx)
             return runs.recover(tx, now)
 
     def operate(self, operation: Operation, now: float, told: Told = quietly) -> Changed:
@@ -119,3 +118,12 @@ class SqliteLedger:
         """See the port."""
         self._database.close()
         self._lock.release()
+
+    @contextmanager
+    def _transaction_at(self, now: float, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """A transaction at that time. Where the clock was set back since the last one, all is due that much earlier."""
+        with self._database.transaction(durable=durable) as tx:
+            if now < self._latest - SET_BACK:
+                set_back(tx, now, self._latest - now)
+            yield tx
+        self._latest = now
