@@ -184,7 +184,7 @@ class Daemon:
             return _log(site)
 
         intake = IntakeService(
-            Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting),
+            Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting, site.max_away),
             ledger,
             registry,
             log=Prefetch(connect, site.pages_ahead),

@@ -92,7 +92,10 @@ class Ledger(Protocol):
         """
 
     def enrol(self, plugins: Sequence[PluginFile], state: PluginState, now: float, *, problem: str = "") -> None:
-        """Upsert plugins with that state. A plugin never seen before stands at its site's cursor (position None)."""
+        """Upsert plugins with that state. A plugin never seen before stands at its site's cursor (position None).
+
+        Of one that is GONE it is noted since when; ``site`` tells that once it has another state, until it is ``checked``.
+        """
 
     def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
         """Keep the manifest of a (re)loaded plugin, READY or BROKEN. If READY: open deliveries of callbacks that it no longer has
@@ -126,9 +129,13 @@ class Ledger(Protocol):
         Many are changed in many transactions, so that nobody waits for it; ``told`` hears after each how many were changed by
         then, and how many are meant. Whatever interrupts it, the rest is left as it was, and the command can be given again.
 
-        StateError for a HOLD, RELEASE or REPLAY without a plugin, or with one never seen, and for a RESET of a site never read. A
-        REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM and RETIRE, which ``beat`` tells. Events of the
-        log that a RESET goes on with are new, whatever ids the deliveries of the log before have.
+        A SKIP ``to_newest`` moves the plugin first, and ends the daemon's hold of it last. What is forgotten shows nowhere but in
+        the history of deliveries, until it is enrolled again: then it stands at its site's cursor, as a new one.
+
+        StateError for a HOLD, RELEASE, REPLAY or FORGET without a plugin, or with one never seen, for a FORGET of one that is not
+        GONE, and for a RESET of a site never read. A REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM and
+        RETIRE, which ``beat`` tells. Events of the log that a RESET goes on with are new, whatever ids the deliveries of the log
+        before have.
         """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:

@@ -71,6 +71,8 @@ class SiteSettings:
     """Seconds after which a silent site counts as not answering."""
     most_waiting: int = 5000
     """A plugin with more open deliveries than this is not routed further until it has caught up; its position waits."""
+    max_away: float = 86400.0
+    """Seconds that a plugin may be behind when its file is there again after it was gone; past that an operator has to decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ SIGNALS: dict[str, str] = {
     "plugin.ready": "site, plugin, path, callbacks (names), pid, python",
     "plugin.broken": "site, plugin, path, where (import|register|describe), problem, level (ERROR|CRITICAL), logger",
     "plugin.gone": "site, plugin, path, position",
+    "plugin.returned": "site, plugin, position, behind (in words): its file was gone for too long, so it is held",
     "plugin.behind": "site, plugin, position, why (full|loading|broken|gone)",
     "plugin.joined": "site, plugin, position",
     "plugin.own": "site, plugin, count: deliveries of one page that were not made, since the plugin caused the event; told once",

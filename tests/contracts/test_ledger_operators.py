@@ -12,8 +12,9 @@ from callsheet.domain.callback import GLOBAL, CallbackKey, PluginKey
 from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
 from callsheet.domain.event import Event
 from callsheet.domain.operation import Operation, Reset, Verb
-from callsheet.domain.plugin import Hold, PluginState
-from callsheet.domain.reading import Fingerprint, Gap, Intake, Replay
+from callsheet.domain.overview import Heartbeat, SiteHealth
+from callsheet.domain.plugin import DAEMON, Hold, PluginState
+from callsheet.domain.reading import Absence, Fingerprint, Gap, Intake, Replay
 from callsheet.errors import StateError
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
 from tests.support.events import ENTITIES, SITE, event
@@ -342,6 +343,147 @@ def test_ended_replays_are_forgotten_with_the_history(desk: Desk) -> None:
     desk.now += 100
     desk.ledger.prune(desk.now)
     assert [one.id for one in desk.ledger.overview().replays] == [going_on.id]
+
+
+# -- plugins that are gone, return, or are sent to the newest event
+
+
+def answered(desk: Desk, newest: int | None, ago: float = 0.0) -> None:
+    """The site answered then; that is its newest event."""
+    beat = Heartbeat(1, desk.now, desk.now, "0", "studio.toml")
+    desk.ledger.beat(beat, [SiteHealth(SITE, "http://site", newest, desk.now - ago)])
+
+
+def test_of_a_plugin_that_returns_it_is_told_since_when_it_was_gone_until_that_was_checked(desk: Desk) -> None:
+    desk.enrol(file(), state=PluginState.READY)
+    desk.record(cursor=5)
+    answered(desk, newest=7)
+    desk.enrol(file(), state=PluginState.GONE)
+    assert desk.ledger.site(SITE).returned == {}
+    left = desk.now
+    desk.now += 100
+    desk.enrol(file(), state=PluginState.GONE)  # by the next daemon's first look
+    desk.enrol(file(), state=PluginState.LOADING)
+    desk.reopen()
+    assert desk.ledger.site(SITE).returned == {"plugin": Absence(left, 7)}
+    desk.ledger.record(Intake(SITE, checked=("plugin",)), desk.now)
+    assert desk.ledger.site(SITE).returned == {}
+
+
+def test_the_newest_event_of_a_moment_is_not_known_where_the_site_was_not_read(desk: Desk) -> None:
+    desk.enrol(file(), state=PluginState.READY)
+    desk.record(cursor=5)
+    answered(desk, newest=7, ago=3600)
+    desk.enrol(file(), state=PluginState.GONE)
+    desk.enrol(file(), state=PluginState.READY)
+    assert desk.ledger.site(SITE).returned == {"plugin": Absence(desk.now, None)}
+
+
+def test_a_plugin_that_was_imported_and_never_there_does_not_return(desk: Desk) -> None:
+    desk.ledger.record(Intake(SITE, cursor=9, positions={"plugin": 4}), desk.now)
+    desk.enrol(file(), state=PluginState.LOADING)
+    assert desk.ledger.site(SITE).returned == {}
+    assert desk.plugin().position == 4
+
+
+def held_since_it_returned(desk: Desk) -> None:
+    desk.enrol(file(), state=PluginState.READY)
+    desk.record_events(1, 2)
+    desk.ledger.record(Intake(SITE, cursor=9, positions={"plugin": 4}), desk.now)
+    desk.ledger.operate(Operation(Verb.HOLD, DAEMON, "far behind", DeliveryQuery(site=SITE, plugin="plugin")), desk.now)
+    assert desk.ledger.site(SITE).undecided == {"plugin"}
+    assert desk.claim() == []
+
+
+def test_the_daemons_hold_stands_beside_an_operators_and_a_release_ends_both(desk: Desk) -> None:
+    held_since_it_returned(desk)
+    desk.operate(Verb.HOLD, plugin="plugin")
+    assert [(one.who, one.undecided) for one in desk.plugin().holds] == [(DAEMON, True), ("ada@stage", False)]
+    desk.operate(Verb.RELEASE, plugin="plugin")
+    assert (desk.plugin().holds, desk.ledger.site(SITE).undecided) == ((), frozenset())
+    assert event_ids(desk.claim_one()) == [1, 2]
+
+
+@pytest.mark.parametrize(("newest", "position"), [(12, 12), (9, None), (3, None)])
+def test_a_plugin_that_is_sent_to_the_newest_event_leaves_all_before_it(desk: Desk, newest: int, position: int | None) -> None:
+    # Given one that is held since it returned far behind, with deliveries, a dead one, an event owed to it and a replay
+    held_since_it_returned(desk)
+    (dead,) = [row.id for row in desk.rows() if row.event_id == 1]
+    desk.ledger.settle([desk.outcome(dead, DEAD)], [], desk.now)
+    gaps = (Gap(3, 3, 1e15, "plugin"), Gap(6, 6, 100.0))
+    desk.ledger.record(Intake(SITE, gaps=gaps), desk.now)
+    desk.ledger.operate(Operation(Verb.REPLAY, "ada", query=DeliveryQuery(plugin="plugin"), ranges=((1, 2),)), desk.now)
+    # When it is sent on
+    operation = Operation(Verb.SKIP, "ada@stage", "old", DeliveryQuery(plugin="plugin"), to_newest=newest)
+    changed = desk.ledger.operate(operation, desk.now)
+    # Then it stands there, and nothing of the past comes to it, but what has failed for good is still told
+    assert [row.event_id for row in changed.first] == [2]
+    assert desk.states() == {1: DEAD, 2: SKIPPED}
+    state = desk.ledger.site(SITE)
+    assert (state.positions, state.gaps, state.replays, state.undecided) == ({"plugin": position}, gaps[1:], (), frozenset())
+    assert desk.plugin().holds == ()
+    desk.record_events(13)
+    assert event_ids(desk.claim_one()) == [13]
+    (row,) = desk.ledger.overview(operations=1).operations
+    assert (row.verb, row.why, row.asked, row.changed) == (Verb.SKIP, "old", f"plugin plugin, on behind event {newest}", 1)
+
+
+def test_a_plugin_that_an_operator_holds_is_sent_on_and_stays_held(desk: Desk) -> None:
+    held_since_it_returned(desk)
+    desk.operate(Verb.HOLD, plugin="plugin")
+    desk.ledger.operate(Operation(Verb.SKIP, "ada", query=DeliveryQuery(plugin="plugin"), to_newest=9), desk.now)
+    assert [one.who for one in desk.plugin().holds] == ["ada@stage"]
+
+
+def test_what_was_read_for_a_plugin_that_was_moved_meanwhile_is_not_recorded_for_it(desk: Desk) -> None:
+    desk.enrol(file(), file("other", ordinal=1), state=PluginState.READY)
+    desk.ledger.record(Intake(SITE, cursor=9, positions={"plugin": 4, "other": 4}), desk.now)
+    desk.ledger.operate(Operation(Verb.SKIP, "ada", query=DeliveryQuery(plugin="plugin"), to_newest=9), desk.now)
+    page = (delivery(5), delivery(5, plugin="other"))
+    places = {"plugin": 5, "other": 5}
+    desk.ledger.record(Intake(SITE, page, positions=places, expected={"plugin": 4, "other": 4}), desk.now)
+    assert desk.ledger.site(SITE).positions == {"plugin": None, "other": 5}
+    assert [row.plugin for row in desk.rows()] == ["other"]
+
+
+def test_a_plugin_that_is_forgotten_leaves_its_history_and_comes_back_as_a_new_one(desk: Desk) -> None:
+    # Given one that is gone, with deliveries of all sorts, a place and a hold
+    desk.enrol(file(), state=PluginState.READY)
+    desk.describe("react")
+    desk.record(*(delivery(number, lane=f"lane {number}") for number in (1, 2, 3)))
+    for state in (DONE, DEAD):
+        desk.settle(desk.claim_one(), state)
+    desk.ledger.record(Intake(SITE, cursor=9, positions={"plugin": 4}, gaps=(Gap(3, 3, 1e15, "plugin"),)), desk.now)
+    desk.operate(Verb.HOLD, plugin="plugin")
+    desk.enrol(file(), state=PluginState.GONE)
+    # When
+    changed = desk.operate(Verb.FORGET, plugin="plugin")
+    # Then nothing of it shows but what it has done
+    assert sorted(row.event_id for row in changed) == [2, 3]
+    assert desk.states() == {1: DONE, 2: SKIPPED, 3: SKIPPED}
+    site = desk.ledger.site(SITE)
+    assert (desk.ledger.plugins(), dict(site.positions), site.gaps, dict(site.holds)) == ([], {}, (), {})
+    assert desk.ledger.overview().failing == ()
+    with pytest.raises(StateError, match="There is no plugin plugin to forget"):
+        desk.operate(Verb.FORGET, plugin="plugin")
+    # And a file of that name is a new plugin
+    desk.ledger.record(Intake(SITE, cursor=20, positions={"plugin": 9}), desk.now)  # by a page that was under way
+    desk.enrol(file())
+    desk.reopen()
+    assert (desk.plugin().position, desk.plugin().callbacks, desk.ledger.site(SITE).returned) == (None, (), {})
+    assert desk.ledger.site(SITE).positions == {"plugin": None}
+
+
+@pytest.mark.parametrize("state", [PluginState.LOADING, PluginState.READY, PluginState.BROKEN])
+def test_a_plugin_that_is_there_is_not_forgotten(desk: Desk, state: PluginState) -> None:
+    desk.enrol(file(), state=state)
+    desk.record_events(1)
+    with pytest.raises(StateError, match="Plugin plugin is not gone"):
+        desk.operate(Verb.FORGET, plugin="plugin")
+    assert desk.states() == {1: WAITING}
+    # Unless nobody runs who could know that its file is gone
+    desk.ledger.operate(Operation(Verb.FORGET, "ada", query=DeliveryQuery(plugin="plugin"), absent=True), desk.now)
+    assert (desk.states(), desk.ledger.plugins()) == ({1: SKIPPED}, [])
 
 
 # -- on record

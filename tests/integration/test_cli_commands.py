@@ -558,3 +558,72 @@ def test_every_json_key_of_a_check_is_documented(config: Path, call: Call, monke
     checked = call("check", config, "--offline", "--json")
     assert (checked.code, checked.json["sites"][0]["plugins"][0]["plugin"]) == (0, "a")
     assert not (keys(mistaken.json) | keys(checked.json)) - DOCUMENTED
+
+
+# -- forget, and skip --to-newest
+
+
+def test_a_plugin_is_sent_to_the_newest_event_that_the_running_daemon_has_seen(
+    studio: SqliteLedger, config: Path, call: Call
+) -> None:
+    said = call("skip", config, "--plugin", "mailer", "--to-newest", "--why", "too late")
+    assert said.code == 0
+    assert said.out.splitlines()[-2:] == ["3 deliveries changed: 3 now skipped.", "Plugin mailer goes on behind event 120."]
+    assert studio.site("studio").positions["mailer"] == 120
+    assert call("skip", config, "--plugin", "mailer", "--to-newest", "--json").json == []
+    assert "plugin mailer, on behind event 120" in call("operations", config).out
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--to-newest"], "it goes with --plugin, --site and --why alone"),
+        (["--plugin", "mailer", "--to-newest", "17"], "it goes with --plugin, --site and --why alone"),
+        (["--plugin", "mailer", "--to-newest", "--state", "dead"], "it goes with --plugin, --site and --why alone"),
+    ],
+)
+def test_what_does_not_go_with_the_newest_event_is_refused(
+    studio: SqliteLedger, config: Path, call: Call, options: list[str], why: str
+) -> None:
+    said = call("skip", config, *options)
+    assert (said.code, why in said.err) == (2, True)
+    assert studio.site("studio").positions["mailer"] is None
+
+
+def test_without_a_daemon_that_reads_the_site_is_asked_for_its_newest_event(studio: SqliteLedger, config: Path, call: Call) -> None:
+    studio.beat(Heartbeat(4711, NOW - 100, NOW - 3600, "0.1.0", "studio.toml"), [])
+    said = call("skip", config, "--plugin", "mailer", "--to-newest")
+    assert said.code == 2
+    assert "NOT_SET_HERE" in said.err  # the key that asking takes
+    assert studio.site("studio").positions["mailer"] is None
+
+
+def test_a_plugin_that_is_gone_is_forgotten_and_one_that_is_there_is_not(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("forget", config, "mailer")
+    assert said.code == 1
+    assert said.err == (
+        "Nothing was changed: plugin mailer is there (/plugins/mailer.py). Remove that file to forget it; or let it begin at the "
+        f"newest event: `callsheet skip {config} --plugin mailer --to-newest`.\n"
+    )
+    studio.enrol([PluginFile(MAILER, "/plugins/mailer.py", 0, 1.0)], PluginState.GONE, NOW)
+    (trouble,) = [one for one in call("status", config, "--json").json["trouble"] if "is gone" in one["what"]]
+    assert f"`callsheet forget {config} mailer`" in trouble["next"]
+    assert call("forget", config, "mailer", "--why", "retired").out == (
+        "Plugin mailer is forgotten; 3 deliveries given up. A file of that name is a new plugin, which begins with the events from "
+        "then on.\n"
+    )
+    assert [one["plugin"] for one in call("plugins", config, "--json").json] == ["tidier", "typo"]
+    assert "mailer" not in call("status", config).out
+    again = call("forget", config, "mailer")
+    assert (again.code, "there is no plugin mailer" in again.err) == (1, True)
+    assert len(call("deliveries", config, "--plugin", "mailer", "--json").json) == 3
+
+
+def test_without_a_daemon_it_counts_whether_the_file_is_there(
+    studio: SqliteLedger, config: Path, call: Call, tmp_path: Path
+) -> None:
+    studio.beat(Heartbeat(4711, NOW - 100, NOW - 3600, "0.1.0", "studio.toml"), [])
+    (tmp_path / "tidier.py").touch()
+    studio.enrol([PluginFile(TIDIER, str(tmp_path / "tidier.py"), 1, 1.0)], PluginState.READY, NOW)
+    assert call("forget", config, "tidier").code == 1
+    assert call("forget", config, "mailer", "--json").json == {"forgotten": ["studio/mailer"], "skipped": 3}

@@ -247,3 +247,120 @@ def in_order(calls: list[Call]) -> bool:
     for one in calls:
         lanes.setdefault(one.lane, []).append(one.event)
     return all(events == sorted(events) for events in lanes.values())
+
+
+# -- plugins that come back
+
+
+OLD = "2026-01-05T08:00:00Z"
+
+
+def far_behind(studio: Studio, daemon: RunningDaemon) -> range:
+    """A plugin that was gone while old events were read comes back, and is held; the events that it missed."""
+    daemon.until(lambda: standing(studio, "plugin") == "ready" and standing(studio, "neighbour") == "ready")
+    first = studio.sandbox.add_event("Shotgun_Task_Change", created_at=OLD)
+    daemon.until(lambda: done(studio) == [first])
+    daemon.until(lambda: studio.health().newest == first)
+    path = studio.plugins / "plugin.py"
+    path.rename(path.with_suffix(".away"))
+    daemon.until(lambda: standing(studio, "plugin") == "gone")
+    missed = studio.sandbox.add_events(700, created_at=OLD)
+    daemon.until(lambda: len(done(studio, "neighbour")) == 701)
+    path.with_suffix(".away").rename(path)
+    daemon.until(lambda: daemon.said("Plugin plugin is back after its file was gone"))
+    daemon.until(lambda: standing(studio, "plugin") == "on hold")
+    return missed
+
+
+def standing(studio: Studio, plugin: str) -> str | None:
+    if studio.plugin(plugin) is None:
+        return None
+    return next((str(one["standing"]) for one in studio.status()["plugins"] if one["plugin"] == plugin), None)
+
+
+@pytest.fixture
+def two(studio: Studio) -> Studio:
+    for name in ("plugin", "neighbour"):
+        studio.write(name, noting())
+    return studio
+
+
+def test_a_plugin_that_comes_back_far_behind_gets_nothing_until_an_operator_says_so(two: Studio) -> None:
+    with two.started() as daemon:
+        missed = far_behind(two, daemon)
+        # Then that is a trouble, with both ways on; and it stands still, over a restart, too
+        status = two.status()
+        (trouble,) = status["trouble"]
+        assert trouble["what"].startswith(
+            "Plugin plugin is held, since it came back too far behind: its file was gone, and it would"
+        )
+        assert f"`callsheet release {two.config} plugin`" in trouble["next"]
+        assert f"`callsheet skip {two.config} --plugin plugin --to-newest`" in trouble["next"]
+        assert daemon.stop() == 0
+    with two.started() as daemon:
+        daemon.until(lambda: standing(two, "plugin") == "on hold")
+        before = len(done(two))
+        # And gets all of it once it is released
+        release(two, "plugin")
+        daemon.until(lambda: set(missed) <= set(done(two)), 60)
+        assert (before, len(done(two))) == (1, 701)
+        assert two.status()["well"]
+
+
+def test_a_plugin_that_comes_back_far_behind_may_start_at_the_newest_event(two: Studio) -> None:
+    with two.started() as daemon:
+        missed = far_behind(two, daemon)
+        sent = two.command("skip", "--plugin", "plugin", "--to-newest", "--why", "it is another tool now")
+        assert (sent.returncode, sent.stderr) == (0, "")
+        assert sent.stdout == f"Plugin plugin goes on behind event {missed[-1]}.\n"
+        next_one = two.sandbox.add_event("Shotgun_Task_Change")
+        daemon.until(lambda: next_one in done(two))
+        assert len(done(two)) == 2
+        assert two.status()["well"]
+    sent_on, held = json.loads(two.command("operations", "--json").stdout)
+    assert (sent_on["verb"], sent_on["why"]) == ("skip", "it is another tool now")
+    assert sent_on["asked"] == f"site studio, plugin plugin, on behind event {missed[-1]}"
+    assert (held["verb"], held["who"]) == ("hold", "callsheet")
+
+
+def test_a_plugin_that_is_forgotten_while_the_daemon_runs_comes_back_as_a_new_one(two: Studio) -> None:
+    with two.started() as daemon:
+        first = two.sandbox.add_event("Shotgun_Task_Change", created_at=OLD)
+        daemon.until(lambda: done(two) == done(two, "neighbour") == [first])
+        assert "plugin plugin is there" in two.command("forget", "plugin").stderr
+        path = two.plugins / "plugin.py"
+        text = path.read_text()
+        path.unlink()
+        daemon.until(lambda: standing(two, "plugin") == "gone")
+        missed = two.sandbox.add_events(3, created_at=OLD)
+        daemon.until(lambda: set(missed) <= set(done(two, "neighbour")))
+        assert two.command("forget", "plugin").returncode == 0
+        assert standing(two, "plugin") is None
+        assert [one.event_id for one in two.deliveries(plugin="plugin")] == [first]
+        later = two.sandbox.add_event("Shotgun_Task_Change")
+        daemon.until(lambda: later in done(two, "neighbour"))
+        # When a file of that name appears
+        path.write_text(text)
+        daemon.until(lambda: standing(two, "plugin") == "ready")
+        new = two.sandbox.add_event("Shotgun_Task_Change")
+        daemon.until(lambda: new in done(two))
+        assert done(two) == [first, new]
+        assert two.status()["well"]
+
+
+def test_a_plugin_that_waited_with_the_daemon_gets_all_of_it_however_old(two: Studio) -> None:
+    # Given a daemon that was down while days passed at the site
+    with two.started() as daemon:
+        first = two.sandbox.add_event("Shotgun_Task_Change", created_at=OLD)
+        daemon.until(lambda: done(two) == [first])
+        assert daemon.stop() == 0
+    missed = two.sandbox.add_events(20, created_at=OLD)
+    # When it starts, also before the plugin's file can be seen
+    path = two.plugins / "plugin.py"
+    path.rename(path.with_suffix(".away"))
+    with two.started() as daemon:
+        daemon.until(lambda: set(missed) <= set(done(two, "neighbour")))
+        path.with_suffix(".away").rename(path)
+        # Then the plugin gets it
+        daemon.until(lambda: set(missed) <= set(done(two)))
+        assert two.status()["well"]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from callsheet import telemetry
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.event import Event
+from callsheet.domain.operation import Operation, Verb
+from callsheet.domain.overview import Heartbeat, SiteHealth
+from callsheet.domain.plugin import DAEMON, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.wire.causality import Signature
 from tests.support.events import SITE, event
-from tests.support.intake_bench import Desk
+from tests.support.intake_bench import NOW, Desk
 
 
 @pytest.fixture
@@ -148,3 +154,153 @@ def test_what_is_left_out_as_own_is_counted_once_each_and_said_once(desk: Desk) 
     assert counts == {"writer": 6, "late": 9, "curious": 0}
     told = [one.facts["plugin"] for one in recorder.named("plugin.own")]
     assert sorted(told) == ["late", "writer"]
+
+
+# -- plugins whose file was gone
+
+DAY = 86400.0
+
+
+def dated(*days: float) -> Callable[[int], Event]:
+    """Makes the events of a log whose n-th, counted from 1, is so many days old; later ones are new."""
+
+    def make(number: int) -> Event:
+        age = days[number - 1] if number <= len(days) else 0.0
+        return event(number, created_at=datetime.fromtimestamp(NOW - age * DAY, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    return make
+
+
+def leave(desk: Desk, newest: int | None = None) -> None:
+    """The file of ``away`` is gone; ``newest``: the site's newest event then, None: nobody knew."""
+    if newest is not None:
+        health = SiteHealth(SITE, "http://site", newest, NOW)
+        desk.ledger.beat(Heartbeat(1, NOW, NOW, "0", "studio.toml"), [health])
+    desk.ledger.enrol([AWAY], PluginState.GONE, NOW)
+    desk.cast.leave("away")
+
+
+def come_back(desk: Desk, at: float = NOW) -> None:
+    desk.ledger.enrol([AWAY], PluginState.READY, at)
+    desk.cast.enter("away")
+
+
+AWAY = PluginFile(PluginKey(SITE, "away"), "/plugins/away.py", 1, 1.0)
+
+
+@pytest.fixture
+def both(desk: Desk) -> Desk:
+    """With two plugins, of which ``away`` is to leave."""
+    desk.enrol("here", "away")
+    return desk
+
+
+def test_a_plugin_that_returns_a_day_behind_gets_nothing_until_that_is_decided(both: Desk) -> None:
+    # Given one that was gone while the log was read on for more than a day
+    both.log.ids, both.log.make = list(range(1, 8)), dated(3, 3, 3, 2, 1.5)
+    both.stand(3)
+    leave(both, newest=3)
+    both.step()
+    assert both.got("here") == [4, 5, 6, 7]
+    # When it is back
+    with telemetry.recording("plugin.returned") as recorder:
+        come_back(both)
+        both.step(3)
+    # Then it is held where it stood, and that is said
+    assert (both.got("away"), both.positions()) == ([], {"here": None, "away": 3})
+    (hold,) = next(one.holds for one in both.ledger.plugins() if one.key.name == "away")
+    assert (hold.who, hold.why) == (DAEMON, "its file was gone, and it would go on behind event 3, 3.0 days ago")
+    (returned,) = recorder.signals
+    assert (returned.facts["plugin"], returned.facts["position"]) == ("away", 3)
+    # And once it is released it gets all of it
+    both.ledger.operate(Operation(Verb.RELEASE, "ada", query=DeliveryQuery(plugin="away")), NOW)
+    both.step(3)
+    assert (both.got("away"), both.positions()) == ([4, 5, 6, 7], {"here": None, "away": None})
+
+
+def test_a_plugin_that_is_sent_to_the_newest_event_gets_what_comes_behind_it(both: Desk) -> None:
+    # Given one that is held since it returned, while the daemon has not read to the newest event yet
+    both.log.ids, both.log.make = list(range(1, 20)), dated(3, 3, 3)
+    both.stand(3)
+    leave(both, newest=3)
+    both.step()
+    come_back(both)
+    both.step()
+    assert both.ledger.site(SITE).undecided == {"away"}
+    # When it is sent there
+    both.ledger.operate(Operation(Verb.SKIP, "ada", query=DeliveryQuery(plugin="away"), to_newest=15), NOW)
+    both.step(5)
+    # Then it has what comes behind that, once the others have come there
+    assert (both.got("here"), both.got("away")) == (list(range(4, 20)), [16, 17, 18, 19])
+    assert both.positions() == {"here": None, "away": None}
+
+
+def test_a_plugin_that_returns_within_a_day_goes_on_by_itself(both: Desk) -> None:
+    both.log.ids, both.log.make = list(range(1, 8)), dated(0.9, 0.9, 0.9)
+    both.stand(3)
+    leave(both, newest=3)
+    both.step()
+    come_back(both)
+    both.step(3)
+    assert both.got("away") == [4, 5, 6, 7]
+
+
+def test_a_plugin_that_was_gone_while_nothing_was_read_has_missed_nothing(both: Desk) -> None:
+    both.log.ids, both.log.make = [1, 2, 3], dated(3, 3, 3)
+    both.stand(3)
+    leave(both, newest=3)
+    both.step()
+    come_back(both)
+    both.log.ids.append(4)
+    both.step()
+    assert both.got("away") == [4]
+
+
+def test_what_a_plugin_was_behind_before_it_was_gone_does_not_count(both: Desk) -> None:
+    # Given one that was broken for two days, and whose file is put there anew
+    both.log.ids, both.log.make = list(range(1, 8)), dated(3, 3, 3, 2, 1)
+    both.stand(6, away=3)
+    both.cast.leave("away")
+    leave(both, newest=6)
+    both.step()
+    come_back(both)
+    both.step(3)
+    assert both.got("away") == [4, 5, 6, 7]
+
+
+def test_a_weekend_in_which_the_daemon_was_down_does_not_count(both: Desk) -> None:
+    # Given a daemon that starts after a weekend, before the plugins' files can be seen
+    both.log.ids, both.log.make = list(range(1, 8)), dated(3, 3, 3, 2, 1)
+    both.stand(3)
+    leave(both)
+    both.step()
+    # When they show a minute later, and two days later
+    come_back(both, NOW + 60)
+    both.step(3)
+    assert both.got("away") == [4, 5, 6, 7]
+
+
+def test_a_plugin_that_is_still_gone_two_days_after_the_daemons_start_is_held(tmp_path: Path) -> None:
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        desk = Desk(ledger, max_away=-1.0)  # time stands still here: whoever was gone at all was gone for too long
+        desk.enrol("here", "away")
+        desk.log.ids, desk.log.make = list(range(1, 8)), dated(3, 3, 3, 2, 1)
+        desk.stand(3)
+        leave(desk)
+        desk.step()
+        come_back(desk)
+        desk.step(3)
+        assert desk.got("away") == []
+        assert desk.ledger.site(SITE).undecided == {"away"}
+
+
+def test_how_far_a_plugin_is_behind_is_asked_again_once_the_site_answers(both: Desk) -> None:
+    both.log.ids, both.log.make = list(range(1, 8)), dated(3, 3, 3)
+    both.stand(3)
+    leave(both, newest=3)
+    both.step()
+    come_back(both)
+    both.log.fails_at = {both.log.reads + 1}
+    both.step(4)
+    assert both.got("away") == []
+    assert both.ledger.site(SITE).undecided == {"away"}

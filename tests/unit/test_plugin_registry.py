@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from callsheet.domain.callback import PluginKey
 from callsheet.domain.overview import Heartbeat
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
@@ -137,4 +139,23 @@ def test_a_share_that_hangs_stops_the_reloads_of_no_other_site_and_no_heartbeat(
         heartbeat.step()
         (folders["share"] / "pid").unlink()
         until(lambda: heartbeat.step() and stopped)
+    executor.close(0)
+
+
+def test_what_stood_in_a_folder_that_can_not_be_seen_at_the_start_is_not_gone(tmp_path: Path) -> None:
+    # Given a ledger that knows of a plugin in a folder that is not mounted yet, and of one whose file was removed
+    seen, away = tmp_path / "seen", tmp_path / "away"
+    seen.mkdir()
+    executor = InlineExecutor({SITE: setup()})
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        files = [PluginFile(PluginKey(SITE, one.name), str(one / f"{one.name}.py"), 0, 1.0) for one in (seen, away)]
+        ledger.enrol(files, PluginState.READY, time.time())
+        registry = PluginRegistry({SITE: [seen, away]}, executor, ledger)
+        # When the daemon looks
+        registry.step()
+        # Then it keeps its place, as one that can't be loaded does
+        found = {one.key.name: (one.state, one.problem) for one in ledger.plugins()}
+        assert found == {"seen": (PluginState.GONE, ""), "away": (PluginState.BROKEN, f"The folder {away} is not there.")}
+        ledger.enrol([files[1]], PluginState.LOADING, time.time())
+        assert ledger.site(SITE).returned == {}
     executor.close(0)

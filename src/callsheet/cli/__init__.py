@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "skip": "Give deliveries up, on purpose",
         "hold": "Let a plugin, or one of its lanes, stand still on purpose",
         "release": "Let a plugin's held lanes go on from where they stand",
+        "forget": "Forget a plugin that is gone: its place, and what waits for it",
         "replay": "Deliver events to a plugin again, or after all",
         "reset-cursor": "Say where the reading of a site goes on, as after a restore",
         "operations": "Show what operators did, by whom, when and why",

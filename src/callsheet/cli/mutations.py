@@ -25,11 +25,11 @@ REDRAW, PLAIN_EVERY = 0.2, 5.0
 """Seconds between two words of progress: on a terminal, elsewhere."""
 
 
-def operate(at: CommandContext, verb: Verb, query: DeliveryQuery, why: str, *, as_json: bool) -> int:
+def operate(at: CommandContext, verb: Verb, query: DeliveryQuery, why: str, *, as_json: bool, to_newest: int | None = None) -> int:
     """Do it, in the user's name, and show what changed; how many that are. Where it takes long, how far it is is told."""
     progress = Progress()
     try:
-        changed = at.ledger.operate(Operation(verb, who(), why, query), time.time(), progress)
+        changed = at.ledger.operate(Operation(verb, who(), why, query, to_newest=to_newest), time.time(), progress)
     except KeyboardInterrupt:
         progress.close()
         click.echo(f"Interrupted: {progress}. The same command goes on with the rest.", err=True)

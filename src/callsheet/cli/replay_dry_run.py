@@ -35,7 +35,7 @@ def rehearse(
     found: list[dict[str, Any]] = []
     counted: Counter[str] = Counter()
     try:
-        for line in _rehearsed(at, _site(config, plugin), plugin, callback, wanted):
+        for line in _rehearsed(at, site_of(config, plugin), plugin, callback, wanted):
             counted[line["would_be"]] += 1
             if as_json:
                 found.append(line)
@@ -53,11 +53,17 @@ def rehearse(
     return 0
 
 
-def _site(config: str | None, plugin: PluginRecord) -> SiteSettings:
+def site_of(config: str | None, plugin: PluginRecord) -> SiteSettings:
+    """The settings of the plugin's site. Raises StateError where the configuration has none, ConfigError where that is wrong."""
     for site in load(find_config(config)).sites:
         if site.name == plugin.key.site:
             return site
     raise StateError(f"The configuration has no site {plugin.key.site} any more, so its events can't be read.")
+
+
+def log_of(site: SiteSettings) -> SiteEventLog:
+    """A connection of the operator's own; to be closed."""
+    return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
 
 
 def _rehearsed(
@@ -66,7 +72,7 @@ def _rehearsed(
     routes = Routes(one for one in plugin.callbacks if callback in {None, one.key.name})
     cursor = at.ledger.site(site.name).cursor if plugin.position is None else plugin.position
     replay = Replay(0, plugin.key, callback, wanted)
-    log = SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    log = log_of(site)
     try:
         while (part := piece(replay, cursor or 0, site.page)) is not None:
             page = log.read(part.after, site.page, until=part.until, missing=part.besides)

@@ -35,7 +35,7 @@ def lines(shown: Overview, found: Sequence[Trouble], now: float, config: str = "
 
 def on_purpose(shown: Overview, config: str, now: float) -> list[str]:
     """What operators hold: by whom, since when, why, and the command that ends it. No trouble: somebody wants it so."""
-    held = [(plugin, hold) for plugin in shown.plugins for hold in plugin.holds]
+    held = [(plugin, hold) for plugin in shown.plugins for hold in plugin.holds if not hold.undecided]
     if not held:
         return []
     told = ["", click.style("On purpose:", bold=True)]

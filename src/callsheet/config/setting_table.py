@@ -98,6 +98,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sites.*", "most_waiting", Number(1, 10_000_000),
             "A plugin with more open deliveries than this gets no more until it has caught up; its place in the log waits.",
             "5000", conf=("callsheet", "most_waiting")),
+    Setting("sites.*", "max_away", Duration(0, 3650 * DAY),
+            "A plugin whose file was gone, and that comes back further behind than this, is held until an operator says whether it "
+            "gets all events since, or none of them.", '"1d"', conf=("callsheet", "max_away")),
     Setting("log", "level", Level(), "Lines below this level are left out.", '"info"', conf=("daemon", "logging")),
     Setting("log", "mode", Choice((0, 1)), "0: one file for all. 1: one for the engine and `plugin.<name>` for each plugin.",
             "1", conf=("daemon", "logMode")),

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     WARM = "warm"  # the daemon opens the Toolkit session of the query's project ahead of time
     RETIRE = "retire"  # it ends that session, after what it runs
     RESET = "reset"  # the reading of a site goes on elsewhere: its event log is another one, or it has another address
+    FORGET = "forget"  # a plugin that is gone: its place in the log, its holds and what waits for it; its history stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator's command, recorded with who, when and why. ``ranges``: which events to replay, see domain.delivery.Replay."""
+    """An operator's command, recorded with who, when and why. ``ranges``: which events to replay, see domain.delivery.Replay.
+
+    ``to_newest``: of a SKIP, the site's newest event: the plugin goes on behind it, and all that waits for it is skipped.
+    ``absent``: of a FORGET while no daemon runs to notice it: the plugin's file is not there.
+    """
 
     verb: Verb
     who: str
@@ -46,6 +51,8 @@ class Operation:
     query: DeliveryQuery = field(default_factory=DeliveryQuery)
     ranges: tuple[tuple[int, int], ...] = ()
     reset: Reset | None = None
+    to_newest: int | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,26 @@ class Manifest:
     python: str = ""
 
 
+DAEMON = "callsheet"
+"""Who holds a plugin that came back far behind, after its file was gone: nobody but the daemon itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A plugin, or one ``lane`` of it, that stands still on purpose until an operator releases it."""
+    """A plugin, or one ``lane`` of it, that stands still on purpose until an operator releases it.
+
+    Where ``who`` is DAEMON it came back far behind, and stands still until an operator has decided how it goes on.
+    """
 
     lane: str | None
     since: float
     who: str
     why: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is the daemon's, and asks for a decision."""
+        return self.who == DAEMON
 
 
 @dataclass(frozen=True, slots=True)

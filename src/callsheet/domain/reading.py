@@ -53,13 +53,23 @@ class Replay:
     ended_at: float | None = None
 
 
+class Absence(NamedTuple):
+    """A plugin's file was gone ``since`` then (epoch seconds). ``newest``: the site's newest event at that moment; None: not known,
+    since the site was not being read.
+    """
+
+    since: float
+    newest: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class SiteState:
     """Where the reading of a site stands. ``cursor`` None: never read.
 
     ``positions``: plugin name → last id routed to it, for plugins that stand apart from the cursor; None for those at it.
     ``waiting``: plugin name → how many open deliveries it has. ``replays``: those that have not ended. ``holds``: plugin name → the
-    lanes of it that an operator holds; None among them: all.
+    lanes of it that an operator holds; None among them: all. ``returned``: plugins whose file was gone and is there again, of which
+    nobody has checked yet how far they are behind. ``undecided``: those that are held for that.
 
     ``address``: of the site whose log was read (policy.log_identity). ``recent``: the last events read, in order. ``empty_at``: at
     that time, of the first start, the log was empty; older events are not delivered. ``log_epoch``: how many other event logs were
@@ -74,6 +84,8 @@ class SiteState:
     waiting: Mapping[str, int] = field(default_factory=dict)
     replays: tuple[Replay, ...] = ()
     holds: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+    returned: Mapping[str, Absence] = field(default_factory=dict)
+    undecided: frozenset[str] = frozenset()
     address: str | None = None
     recent: tuple[Fingerprint, ...] = ()
     empty_at: float | None = None
@@ -84,9 +96,11 @@ class SiteState:
 class Intake:
     """All that one page of events changes, recorded in one transaction. Fields that are None stay as they are.
 
-    ``replay``: the deliveries are made again for it, and this is how it stands after the page. ``log_epoch``: of the log that was
-    read; nothing is recorded if an operator has set the site to another one since. ``empty_at`` belongs to the cursor beside it.
-    ``own``: plugin name → how many deliveries were not made, since the plugin itself caused the event.
+    ``expected``: where plugins stood for which the page was read; one that an operator has moved since gets nothing of it.
+    ``replay``: the deliveries are made again for it, and this is how it stands after the page. ``checked``: plugins that returned
+    and are not too far behind, or held for that by now. ``log_epoch``: of the log that was read; nothing is recorded if an operator
+    has set the site to another one since. ``empty_at`` belongs to the cursor beside it. ``own``: plugin name → how many deliveries
+    were not made, since the plugin itself caused the event.
     """
 
     site: str
@@ -95,7 +109,9 @@ class Intake:
     clock: float | None = None
     gaps: tuple[Gap, ...] | None = None
     positions: Mapping[str, int | None] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
     replay: Replay | None = None
+    checked: tuple[str, ...] = ()
     address: str | None = None
     recent: tuple[Fingerprint, ...] | None = None
     empty_at: float | None = None

@@ -294,6 +294,11 @@ TABLE: dict[str, Entry] = {
         WARNING,
         "Plugin {plugin} is gone: there is no file at {path} any more. Its place is kept: put it back, and it goes on from there.",
     ),
+    "plugin.returned": _says(
+        WARNING,
+        "Plugin {plugin} is back after its file was gone, {behind} behind, at event {position}. It is held until you say how it "
+        "goes on: `callsheet release {plugin}` gives it all events since, `callsheet skip --plugin {plugin} --to-newest` none.",
+    ),
     "plugin.behind": Entry(INFO, _behind),
     "plugin.joined": _says(INFO, "Plugin {plugin} has caught up, at event {position}."),
     "plugin.orphans": _says(

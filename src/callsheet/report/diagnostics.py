@@ -135,8 +135,15 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
     elif plugin.state is PluginState.GONE and plugin.waiting:
         yield Trouble(
             f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
-            f"Put the file back, or give them up with `{command('skip', config, f'--plugin {name}')}`.",
+            f"Put the file back, or give them up, and its place in the log, with `{command('forget', config, name)}`.",
         )
+    for hold in plugin.holds:
+        if hold.undecided:
+            release, skip = command("release", config, name), command("skip", config, f"--plugin {name} --to-newest")
+            yield Trouble(
+                f"Plugin {name} is held, since it came back too far behind: {hold.why}.",
+                f"`{release}` gives it all events since. `{skip}` lets it go on at the newest event, without them.",
+            )
     if plugin.held:
         show = command("deliveries", config, f"--plugin {name} --state held")
         release = command("release", config, name)

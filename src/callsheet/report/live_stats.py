@@ -236,6 +236,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     "plugin.reloading": lambda facts: (f"plugin {facts['plugin']} is loaded again", "plain"),
     "plugin.broken": lambda facts: (f"plugin {facts['plugin']} is broken: {str(facts['problem']).partition(chr(10))[0]}", "bad"),
     "plugin.gone": lambda facts: (f"plugin {facts['plugin']} is gone; its place is kept", "warn"),
+    "plugin.returned": lambda facts: (f"plugin {facts['plugin']} is back, too far behind; it is held until you decide", "warn"),
     "worker.lost": lambda facts: (f"worker of {facts['plugin']} lost ({facts['how']}); a new one starts", "warn"),
     "lane.released": lambda facts: (f"{facts['count']} lanes of {facts['plugin']} go on: {facts['why']}", "good"),
     "gap.opened": lambda facts: (f"ids {facts['first']} to {facts['last']} are missing; they may come late", "plain"),

@@ -42,7 +42,7 @@ class CatchUpReader:
         groups: dict[int, list[str]] = {}
         for name in names:
             position = state.positions.get(name)
-            if position is not None:
+            if position is not None and position <= state.cursor:  # an operator may have sent one on ahead
                 groups.setdefault(position, []).append(name)
         more = False
         for position, stop in pairwise([*sorted(groups), state.cursor]):
@@ -66,7 +66,10 @@ class CatchUpReader:
         joined = reached >= state.cursor
         place = None if joined else reached
         positions = dict.fromkeys(names, place)
-        self._router.record(Intake(self._site, tuple(deliveries), positions=positions, log_epoch=state.log_epoch, own=own))
+        expected = dict.fromkeys(names, position)
+        self._router.record(
+            Intake(self._site, tuple(deliveries), positions=positions, expected=expected, log_epoch=state.log_epoch, own=own)
+        )
         if joined:
             for name in names:
                 telemetry.emit("plugin.joined", site=self._site, plugin=name, position=state.cursor)

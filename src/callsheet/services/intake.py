@@ -18,7 +18,8 @@ from callsheet.ports import EventLog, Ledger
 from callsheet.services.catch_up import CatchUpReader
 from callsheet.services.live_reader import LiveReader, Reading
 from callsheet.services.log_check import LogCheck
-from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.services.plugin_registry import PluginRegistry, Ready
+from callsheet.services.returned_plugins import ReturnedPlugins
 from callsheet.services.router import Router
 from callsheet.services.service import Service
 from callsheet.services.site_health import SiteMonitor
@@ -69,6 +70,7 @@ class IntakeService(Service):
         router = Router(reading.site, ledger, recorded, clock)
         self._behind = CatchUpReader(reading.site, reading.page, log, router, monitor, steady=steady)
         self._live_reader = LiveReader(reading, log, router, monitor, registry, check=self._check, clock=clock, steady=steady)
+        self._returned = ReturnedPlugins(reading.site, ledger, log, monitor, most=reading.max_away, clock=clock)
         self._poll_at = 0.0
         self._retry_at = 0.0
         self._readable = False
@@ -132,6 +134,8 @@ class IntakeService(Service):
         return replace(self._monitor.health(newest), problem=problem)
 
     def _step(self) -> float:
+        # First those that are ready: what the ledger knows of them is then as new.
+        ready = self._registry.ready(self._reading.site)
         state = self._ledger.site(self._reading.site)
         if state.cursor is None:
             self._begin(self._log)
@@ -145,7 +149,7 @@ class IntakeService(Service):
         if delay is not None:
             return delay
         # A look need not wait for plugins, as reading does.
-        return SOON if self._registry.starting(self._reading.site) else self._read(state)
+        return SOON if self._registry.starting(self._reading.site) else self._read(state, ready)
 
     def _look(self, state: SiteState) -> float | None:
         """See that there is a log to read, and the right one; else the seconds to wait."""
@@ -161,11 +165,12 @@ class IntakeService(Service):
             self._monitor.answered(state.clock)
         return min(self._reading.poll, RECHECK)
 
-    def _read(self, state: SiteState) -> float:
-        ready = self._registry.ready(self._reading.site)
+    def _read(self, state: SiteState, ready: Ready) -> float:
+        if state.returned:
+            state = self._returned.check(state)
         more = False
         if any(state.positions.get(name) is not None for name in ready.callbacks):
-            more = self._behind.read(state, [name for name in ready.callbacks if self._has_room(state, name)], ready)
+            more = self._behind.read(state, [name for name in ready.callbacks if self._goes_on(state, name)], ready)
             # Plugins may have joined the others just now: the next page is theirs, too.
             state = self._ledger.site(self._reading.site)
         crowded = [name for name in ready.callbacks if not self._has_room(state, name)]
@@ -197,6 +202,9 @@ class IntakeService(Service):
         if cursor:
             telemetry.emit("site.newest", site=self._reading.site, event_id=cursor)
         return True
+
+    def _goes_on(self, state: SiteState, plugin: str) -> bool:
+        return plugin not in state.undecided and self._has_room(state, plugin)
 
     def _has_room(self, state: SiteState, plugin: str) -> bool:
         # Half the limit, so that a plugin at the limit gets whole pages again instead of one event at a time.

@@ -38,6 +38,7 @@ class Reading:
     gaps: Literal["eager", "strict"] = "eager"
     gap_window: float = 300.0
     most_waiting: int = 5000
+    max_away: float = 86400.0
 
 
 class LiveReader:

@@ -156,7 +156,7 @@ class PluginRegistry(Service):
         with self._lock:
             present = {file.key for file in found.plugins}
             if site not in self._looked:
-                self._first_look(site, present)
+                self._first_look(site, present, found.missing)
             for file in found.plugins:
                 try:
                     self._meet(file)
@@ -188,12 +188,19 @@ class PluginRegistry(Service):
             self._ledger.enrol([known.file], known.state, self._clock())
             self._publish(file.key.site)
 
-    def _first_look(self, site: str, present: set[PluginKey]) -> None:
-        """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`."""
+    def _first_look(self, site: str, present: set[PluginKey], missing: Sequence[Path]) -> None:
+        """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`.
+
+        What stood in a folder that can't be seen is not gone: it gets all that it missed, however long that takes.
+        """
         for record in self._ledger.plugins(site):
             self._fingerprints[record.key] = record.fingerprint
             if record.key not in present and record.state is not PluginState.GONE:
                 file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
+                if Path(record.path).parent in missing:
+                    problem = f"The folder {Path(record.path).parent} is not there."
+                    self._ledger.enrol([file], PluginState.BROKEN, self._clock(), problem=problem)
+                    continue
                 self._ledger.enrol([file], PluginState.GONE, self._clock())
                 telemetry.emit("plugin.gone", site=site, plugin=record.key.name, path=record.path, position=record.position)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from callsheet.domain.plugin import Hold
+from callsheet.domain.plugin import DAEMON, Hold
 
 PLUGINS = "SELECT plugin_id FROM holds WHERE lane IS NULL"
 """SQL: the ids of the plugins that are held as a whole."""
@@ -15,9 +15,13 @@ LANE = "EXISTS (SELECT 1 FROM holds WHERE holds.plugin_id = lanes.plugin_id AND 
 
 
 def hold(tx: sqlite3.Connection, plugin_ids: Sequence[int], lane: str | None, hold: Hold) -> int:
-    """Hold these plugins, or the lane of that key in each; a hold that is there already takes the newer reason."""
+    """Hold these plugins, or the lane of that key in each; a hold that is there already takes the newer reason.
+
+    That of the daemon and that of an operator stand beside each other.
+    """
+    sql = "DELETE FROM holds WHERE plugin_id = ? AND lane IS ? AND (who = ?) = ?"
     for plugin_id in plugin_ids:
-        tx.execute("DELETE FROM holds WHERE plugin_id = ? AND lane IS ?", (plugin_id, lane))
+        tx.execute(sql, (plugin_id, lane, DAEMON, hold.undecided))
         tx.execute(
             "INSERT INTO holds (plugin_id, lane, at, who, why) VALUES (?, ?, ?, ?, ?)",
             (plugin_id, lane, hold.since, hold.who, hold.why),
@@ -29,6 +33,17 @@ def release(tx: sqlite3.Connection, plugin_ids: Sequence[int], lane: str | None)
     """End these plugins' holds (``lane``: the one of that lane); returns how many there were."""
     sql = "DELETE FROM holds WHERE plugin_id = ? AND (?2 IS NULL OR lane = ?2)"
     return sum(tx.execute(sql, (plugin_id, lane)).rowcount for plugin_id in plugin_ids)
+
+
+def decide(tx: sqlite3.Connection, plugin_id: int) -> None:
+    """End the daemon's hold of that plugin: an operator has decided."""
+    tx.execute("DELETE FROM holds WHERE plugin_id = ? AND who = ?", (plugin_id, DAEMON))
+
+
+def undecided(tx: sqlite3.Connection, site_id: int) -> frozenset[str]:
+    """The names of the plugins of a site that the daemon holds."""
+    sql = "SELECT p.name FROM holds AS h CROSS JOIN plugins AS p ON p.id = h.plugin_id WHERE h.who = ? AND p.site_id = ?"
+    return frozenset(name for (name,) in tx.execute(sql, (DAEMON, site_id)))
 
 
 def by_plugin(tx: sqlite3.Connection) -> dict[int, tuple[Hold, ...]]:

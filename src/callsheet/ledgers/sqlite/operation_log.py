@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, State
 from callsheet.domain.operation import Operation, OperationRow, Verb
 from callsheet.domain.overview import Changed
-from callsheet.domain.plugin import Hold
+from callsheet.domain.plugin import Hold, PluginState
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import delivery_queries, event_logs, holds, replay_rows, session_commands
 from callsheet.ledgers.sqlite.database import Database
@@ -27,7 +27,9 @@ _TAKES = {
     # Not those that are handed out: their worker may be at them, and to call one skipped that runs after all would be a lie.
     Verb.SKIP: frozenset({State.WAITING, State.RETRYING, State.HELD, State.DEAD}),
     Verb.RELEASE: frozenset({State.HELD}),
+    Verb.FORGET: frozenset({State.WAITING, State.RETRYING, State.HELD, State.DEAD}),
 }
+_STILL_TO_COME = frozenset({State.WAITING, State.RETRYING, State.HELD})
 _UNSAID = DeliveryQuery()
 CHUNK = 500
 """Deliveries that are changed in one transaction: some 10 ms."""
@@ -47,14 +49,15 @@ def operate(database: Database, operation: Operation, now: float, told: Callable
         with database.transaction() as tx:
             _ask(tx, operation, now)
         return Changed()
-    takes = _TAKES[operation.verb]
+    takes = _TAKES[operation.verb] if operation.to_newest is None else _STILL_TO_COME
     query = replace(operation.query, states=tuple(sorted((frozenset(operation.query.states) or takes) & takes)))
-    with database.snapshot() as tx:
-        meant = sorted(delivery_queries.ids(tx, query)) if query.states else []
     with database.transaction() as tx:
         # A hold ends first, and at once; what is changed is added to the record as it is changed.
         released = holds.release(tx, _plugins(tx, operation), query.lane) if operation.verb is Verb.RELEASE else 0
         number = _note(tx, operation, now, released)
+        _begin(tx, operation, now)
+    with database.snapshot() as tx:
+        meant = sorted(delivery_queries.ids(tx, query)) if query.states else []
     changed: list[int] = []
     shown: tuple[DeliveryRow, ...] = ()
     for first in range(0, len(meant), CHUNK):
@@ -70,7 +73,50 @@ def operate(database: Database, operation: Operation, now: float, told: Callable
         if first + CHUNK < len(meant):
             # SQLite's lock is nobody's in turn: whoever waits for it looks now and then whether it is free.
             time.sleep(min(max(time.monotonic() - began, SHORTEST_PAUSE), LONGEST_PAUSE))
+    if operation.verb is Verb.FORGET or operation.to_newest is not None:
+        with database.transaction() as tx:
+            _finish(tx, operation, now)
     return Changed(tuple(changed), shown)
+
+
+def _begin(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
+    """What comes before the deliveries: from here on the plugin is given nothing more of what it had not come to."""
+    plugin_ids: Sequence[int] = ()
+    if operation.verb is Verb.FORGET:
+        plugin_ids = _gone(tx, operation)
+    elif operation.to_newest is not None:
+        plugin_ids = _plugins(tx, operation)
+    for plugin_id in plugin_ids:
+        tx.execute("UPDATE plugins SET position = NULL, gone_since = NULL, gone_newest = NULL WHERE id = ?", (plugin_id,))
+        # The site's newest event may lie ahead of what was read by now.
+        sql = "UPDATE plugins SET position = ?1 WHERE id = ?2 AND ?1 > (SELECT cursor FROM sites WHERE sites.id = site_id)"
+        tx.execute(sql, (operation.to_newest, plugin_id))
+        tx.execute("UPDATE replays SET ended = ? WHERE plugin_id = ? AND ended IS NULL", (now, plugin_id))
+        # Late events of the past that it could not be given yet.
+        sql = "DELETE FROM gaps WHERE (site_id, plugin) = (SELECT site_id, name FROM plugins WHERE id = ?)"
+        tx.execute(sql, (plugin_id,))
+
+
+def _finish(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
+    """What comes behind the deliveries: a plugin that is held runs none of them before they are given up."""
+    for plugin_id in _plugins(tx, operation):
+        if operation.verb is Verb.FORGET:
+            tx.execute("DELETE FROM manifests WHERE plugin_id = ?", (plugin_id,))
+            tx.execute("UPDATE plugins SET state = 'gone', path = '', forgotten = ? WHERE id = ?", (now, plugin_id))
+            holds.release(tx, [plugin_id], None)
+        else:
+            holds.decide(tx, plugin_id)
+
+
+def _gone(tx: sqlite3.Connection, operation: Operation) -> list[int]:
+    plugin_ids = _plugins(tx, operation)
+    states = [tx.execute("SELECT state FROM plugins WHERE id = ?", (plugin_id,)).fetchone()[0] for plugin_id in plugin_ids]
+    if not operation.absent and any(state != PluginState.GONE for state in states):
+        raise StateError(
+            f"Plugin {operation.query.plugin} is not gone, so it can't be forgotten. Remove its file first; or let it start at the "
+            f"newest event, with `callsheet skip --plugin {operation.query.plugin} --to-newest`."
+        )
+    return plugin_ids
 
 
 def _ask(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
@@ -103,8 +149,9 @@ def _change(tx: sqlite3.Connection, names: Names, verb: Verb, query: DeliveryQue
     """Change the deliveries that the query wants. Retried and released ones start afresh, with no attempts behind them."""
     found = delivery_queries.rows(tx, query, limited=False)
     ids = tuple(row.id for row in reversed(found))
-    after = State.SKIPPED if verb is Verb.SKIP else State.WAITING
-    if verb is Verb.SKIP:
+    ends = verb in {Verb.SKIP, Verb.FORGET}
+    after = State.SKIPPED if ends else State.WAITING
+    if ends:
         close(tx, ids, now)
     else:
         reopen(tx, ids, now)
@@ -132,9 +179,12 @@ def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
     if query.plugin is None:
         raise StateError(f"A {verb} needs a plugin: say whose.")
     sql = "SELECT p.id FROM plugins AS p JOIN sites AS s ON s.id = p.site_id WHERE p.name = ?1 AND (?2 IS NULL OR s.name = ?2)"
+    sql += " AND p.forgotten IS NULL"
     found = [plugin_id for (plugin_id,) in tx.execute(sql, (query.plugin, query.site))]
     if not found:
         raise StateError(f"There is no plugin {query.plugin} to {verb}. `callsheet plugins` shows them.")
+    if operation.to_newest is not None and len(found) > 1:
+        raise StateError(f"Each site has a newest event of its own: say SITE/{query.plugin}.")
     if operation.verb is Verb.REPLAY and (len(found) > 1 or not operation.ranges):
         raise StateError(f"A replay is for the plugin of one site: say SITE/{query.plugin}, and which events.")
     return found
@@ -145,6 +195,8 @@ def _note(tx: sqlite3.Connection, operation: Operation, now: float, changed: int
     query = asdict(operation.query) | ({"ranges": operation.ranges} if operation.ranges else {})
     if operation.reset is not None:
         query |= {"address": operation.reset.address, "cursor": operation.reset.cursor}
+    if operation.to_newest is not None:
+        query["to_newest"] = operation.to_newest
     done = tx.execute(
         "INSERT INTO operations (at, verb, who, why, query, changed) VALUES (?, ?, ?, ?, ?, ?)",
         (now, operation.verb.value, operation.who, operation.why, json.dumps(query), changed),
@@ -171,7 +223,7 @@ def _in_words(query: dict[str, Any]) -> str:
     return ", ".join(said) or "all"
 
 
-_SAID = {"event_id": "event", "event_type": "type", "ids": "delivery"}
+_SAID = {"event_id": "event", "event_type": "type", "ids": "delivery", "to_newest": "on behind event"}
 
 
 def _resume_lanes_of(tx: sqlite3.Connection, delivery_ids: tuple[int, ...], now: float) -> None:

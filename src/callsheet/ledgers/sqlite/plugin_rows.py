@@ -21,7 +21,7 @@ _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
            coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.own, coalesce(m.file, ''), p.id
     FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
-    WHERE :site IS NULL OR s.name = :site
+    WHERE (:site IS NULL OR s.name = :site) AND p.forgotten IS NULL
     ORDER BY s.name, p.ordinal, p.path, p.name
 """
 # Open deliveries of a plugin whose callback its manifest no longer has.
@@ -33,6 +33,17 @@ _ORPHANS = """
 _HELD = """
     SELECT d.id FROM deliveries AS d INDEXED BY deliveries_troubled JOIN lanes AS l ON l.id = d.lane_id
     WHERE d.state IN (2, 3, 5) AND d.state = 3 AND l.plugin_id = ?
+"""
+
+LATELY = 60.0
+"""Seconds for which the newest id that the site showed counts as its newest."""
+
+_LEAVE = """
+    UPDATE plugins SET gone_since = :now, gone_newest = (
+        SELECT max(coalesce(h.newest, 0), coalesce(s.cursor, 0)) FROM sites AS s JOIN health AS h ON h.site = s.name
+        WHERE s.id = plugins.site_id AND h.answered_at >= :lately AND NOT EXISTS (SELECT 1 FROM heartbeat WHERE stopped_at NOTNULL)
+    )
+    WHERE id = :plugin AND gone_since IS NULL AND forgotten IS NULL
 """
 
 
@@ -120,10 +131,12 @@ def close(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> No
 
 
 def _note(tx: sqlite3.Connection, plugin_id: int, plugin: PluginFile, *, state: PluginState, now: float, problem: str) -> None:
-    tx.execute(
-        "UPDATE plugins SET path = ?, ordinal = ?, mtime = ?, state = ?, updated = ? WHERE id = ?",
-        (plugin.path, plugin.ordinal, plugin.mtime, state.value, now, plugin_id),
-    )
+    facts = (plugin.path, plugin.ordinal, plugin.mtime, state.value, now, plugin_id)
+    tx.execute("UPDATE plugins SET path = ?, ordinal = ?, mtime = ?, state = ?, updated = ? WHERE id = ?", facts)
+    if state is PluginState.GONE:
+        tx.execute(_LEAVE, {"plugin": plugin_id, "now": now, "lately": now - LATELY})
+    else:
+        tx.execute("UPDATE plugins SET position = NULL, forgotten = NULL WHERE id = ? AND forgotten IS NOT NULL", (plugin_id,))
     tx.execute(
         "INSERT INTO manifests (plugin_id, problem) VALUES (?, ?) ON CONFLICT (plugin_id) DO UPDATE SET problem = excluded.problem",
         (plugin_id, problem),

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import NewDelivery, State
-from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
+from callsheet.domain.plugin import PluginState
+from callsheet.domain.reading import Absence, Fingerprint, Gap, Intake, SiteState
 from callsheet.ledgers.sqlite import holds, replay_rows
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import postpone, resume
 from callsheet.ledgers.sqlite.state_counters import StateCounters, reserve
 
+_PLUGINS = """
+    SELECT name, position, waiting + retrying + held, state, gone_since, gone_newest FROM plugins
+    WHERE site_id = ? AND forgotten IS NULL ORDER BY ordinal, name
+"""
 _EPOCH = "SELECT log_epoch FROM sites WHERE id = ?"
 _MOVE = """
     UPDATE sites SET
@@ -34,17 +40,22 @@ def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
         return SiteState(site)
     site_id, cursor, clock, address, recent, empty_at, log_epoch = row
     gaps = tx.execute("SELECT first, last, until, plugin FROM gaps WHERE site_id = ? ORDER BY first, last, plugin", (site_id,))
-    sql = "SELECT name, position, waiting + retrying + held FROM plugins WHERE site_id = ? ORDER BY ordinal, name"
-    plugins = tx.execute(sql, (site_id,)).fetchall()
+    plugins = tx.execute(_PLUGINS, (site_id,)).fetchall()
     return SiteState(
         site,
         cursor,
         clock,
         tuple(Gap(*gap) for gap in gaps),
-        positions={name: position for name, position, _ in plugins},
-        waiting={name: waiting for name, _, waiting in plugins},
+        positions={name: position for name, position, *_ in plugins},
+        waiting={name: waiting for name, _, waiting, *_ in plugins},
         replays=replay_rows.going_on(tx, site_id),
         holds=holds.lanes(tx, site_id),
+        returned={
+            name: Absence(since, newest)
+            for name, _, _, state, since, newest in plugins
+            if since is not None and state != PluginState.GONE
+        },
+        undecided=holds.undecided(tx, site_id),
         address=address,
         recent=tuple(Fingerprint(*one) for one in json.loads(recent)),
         empty_at=empty_at,
@@ -57,6 +68,8 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
     site_id = names.site(tx, intake.site)
     if intake.log_epoch is not None and tx.execute(_EPOCH, (site_id,)).fetchone() != (intake.log_epoch,):
         return 0  # it was read of a log that an operator has left since
+    if intake.expected:
+        intake = _without_moved(tx, site_id, intake)
     tx.execute(_MOVE, {**_moved(intake), "site": site_id})
     if intake.gaps is not None:
         tx.execute("DELETE FROM gaps WHERE site_id = ?", (site_id,))
@@ -67,6 +80,8 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
         tx.execute("UPDATE plugins SET position = ? WHERE id = ?", (position, names.plugin(tx, PluginKey(intake.site, name))))
     for name, count in intake.own.items():
         tx.execute("UPDATE plugins SET own = own + ? WHERE id = ?", (count, names.plugin(tx, PluginKey(intake.site, name))))
+    for name in intake.checked:
+        tx.execute("UPDATE plugins SET gone_since = NULL, gone_newest = NULL WHERE site_id = ? AND name = ?", (site_id, name))
     again = intake.replay is not None
     added = _add(tx, names, site_id, intake.deliveries, now, again=again) if intake.deliveries else 0
     if intake.replay is not None:
@@ -83,6 +98,18 @@ def _moved(intake: Intake) -> dict[str, object]:
         "recent": recent,
         "empty_at": intake.empty_at,
     }
+
+
+def _without_moved(tx: sqlite3.Connection, site_id: int, intake: Intake) -> Intake:
+    places = dict(tx.execute("SELECT name, position FROM plugins WHERE site_id = ?", (site_id,)))
+    moved = {name for name, place in intake.expected.items() if places.get(name) != place}
+    if not moved:
+        return intake
+    return replace(
+        intake,
+        deliveries=tuple(one for one in intake.deliveries if one.callback.plugin.name not in moved),
+        positions={name: place for name, place in intake.positions.items() if name not in moved},
+    )
 
 
 def _add(tx: sqlite3.Connection, names: Names, site_id: int, deliveries: Sequence[NewDelivery], now: float, *, again: bool) -> int:
