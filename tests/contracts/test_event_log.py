@@ -12,8 +12,6 @@ from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
 from tests.contracts.event_log import SITE, EventLogContract
 
-TIMEOUT = 0.4
-
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
@@ -24,23 +22,23 @@ def sandbox() -> Iterator[Sandbox]:
 
 class TestSiteEventLog(EventLogContract):
     @pytest.fixture
-    def log(self, sandbox: Sandbox) -> Iterator[EventLog]:
-        log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=TIMEOUT)
+    def log(self, sandbox: Sandbox, timeout: float) -> Iterator[EventLog]:
+        log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=timeout)
         yield log
         log.close()
 
     @pytest.fixture
-    def refused(self, sandbox: Sandbox) -> EventLog:
-        return SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=TIMEOUT)
+    def refused(self, sandbox: Sandbox, timeout: float) -> EventLog:
+        return SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=timeout)
 
 
 class TestReadAhead(EventLogContract):
     @pytest.fixture
-    def log(self, sandbox: Sandbox) -> Iterator[EventLog]:
-        log = Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=TIMEOUT))
+    def log(self, sandbox: Sandbox, timeout: float) -> Iterator[EventLog]:
+        log = Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=timeout))
         yield log
         log.close()
 
     @pytest.fixture
-    def refused(self, sandbox: Sandbox) -> EventLog:
-        return Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=TIMEOUT))
+    def refused(self, sandbox: Sandbox, timeout: float) -> EventLog:
+        return Prefetch(lambda: SiteEventLog(SITE, sandbox.url, sandbox.script, "not the key", timeout=timeout))

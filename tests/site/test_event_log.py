@@ -24,8 +24,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def log(sandbox: Sandbox) -> Iterator[SiteEventLog]:
-    log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=0.4)
+def log(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[SiteEventLog]:
+    """Reads the sandbox's log; has plenty of time, but where a test has the site say nothing."""
+    hangs = "fault" in request.fixturenames and request.node.callspec.params["fault"] == "hang"
+    log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, timeout=1.0 if hangs else 30.0)
     yield log
     log.close()
 

@@ -143,10 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError) as problem:
             self._send(f"not a call of the API: {problem!r}\n".encode(), "text/plain", HTTPStatus.BAD_REQUEST)
             return
-        self.server.site.count(str(method))
         script = first.get("script_name") if isinstance(first, dict) else None
         entity_type = asked.get("type") if isinstance(asked, dict) else None
         met = self.server.faults.draw(method, entity_type, script)
+        self.server.site.count(str(method))  # only now: whoever sees it counted knows which fault it met
         if met is None:
             self._answer(method, params)
             return
