@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from callsheet.domain.delivery import Report, Run, Verdict
@@ -634,6 +635,7 @@ def test_a_process_that_a_coroutine_forked_is_no_second_worker(stage: Stage) -> 
     assert said(stage.do(run(stage, "forks"))) == ["ok"]
     assert said(stage.do(run(stage, "well"))) == ["ok"]
     assert processes(stage) == {pid}
+    stage.until(lambda: all(child.status() == psutil.STATUS_ZOMBIE for child in psutil.Process(pid).children()))
 
 
 def test_a_worker_without_coroutines_does_not_pay_for_them(stage: Stage) -> None:

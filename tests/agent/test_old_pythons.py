@@ -40,10 +40,11 @@ from callsheet import Skip, on
 LOCK = asyncio.Lock()  # belongs to a loop when it is made, before Python 3.10
 running = set()
 
-@on("*", slots=3, lane="none", timeout=1)
+@on("*", slots=3, lane="none", timeout=2)
 async def meets(ctx):
     async with LOCK:
         running.add(ctx.event["id"])
+        await asyncio.sleep(0.05)  # so that the others wait for it
     while len(running) < 3:
         await asyncio.sleep(0.01)
     await asyncio.get_event_loop().run_in_executor(None, time.sleep, 0)
