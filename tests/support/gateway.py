@@ -38,6 +38,16 @@ def says(raw: bytes) -> Fault:
     return lambda connection: connection.sendall(raw)
 
 
+def once(fault: Fault, gateway: Callable[[], Gateway]) -> Fault:
+    """The fault, and none from then on."""
+
+    def meet(connection: socket.socket) -> None:
+        gateway()._fault = None
+        fault(connection)
+
+    return meet
+
+
 def closes(_connection: socket.socket) -> None:
     """The connection is closed without a word."""
 
@@ -145,6 +155,8 @@ class Gateway(_Listener):
         self.only: tuple[str, ...] = ()
         self.at_hello: Fault | None = None
         self.media: dict[str, bytes] = {}
+        self.received: dict[str, bytes] = {}
+        """The last body that came to each of those."""
         super().__init__()
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
 
@@ -166,7 +178,10 @@ class Gateway(_Listener):
                 if fault is not None and (not self.only or any(one.encode() in head + body for one in self.only)):
                     self._meet(fault, connection)
                     return
-                connection.sendall(self.media.get(_path(head)) or self._pass_on(head, body))
+                path = _path(head)
+                if path in self.media:
+                    self.received[path] = body
+                connection.sendall(self.media.get(path) or self._pass_on(head, body))
 
     def _pass_on(self, head: bytes, body: bytes) -> bytes:
         site = http.client.HTTPConnection(self._site, timeout=30)

@@ -9,7 +9,7 @@ import re
 import threading
 import urllib.request
 from http.client import IncompleteRead
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 from urllib.error import HTTPError
 
 from callsheet.wire import transient
@@ -27,8 +27,10 @@ class _Transfer:
     def __init__(self, *, site: bool) -> None:
         self.site = site
         self.response: Any = None
+        self.start: Optional[int] = None
+        """Where the file that is sent began, at the first try."""
         self.transient = False
-        """Whether the last request failed, and for a reason that passes."""
+        """Whether a request has failed for a reason that passes; then what comes of the transfer says nothing of it."""
 
 
 _mine = threading.local()
@@ -92,15 +94,25 @@ def _checked(server: str, transfer: _Transfer, result: Any) -> Any:
 
 def _open(original: Method, *request: Any, **options: Any) -> Any:
     transfer: _Transfer = getattr(_mine, "transfer", None) or _Transfer(site=False)
+    _rewind(transfer, getattr(request[0], "data", None))
     try:
         transfer.response = original(*request, **options)
     except Exception as error:
-        transfer.transient = transient.is_transient(error)
-        if isinstance(error, HTTPError):  # the site answers its forms with 200 alone, as the API does; a store means what it says
-            transfer.transient = (transient.site_status if transfer.site else transient.store_status)(error.code)
+        # The site answers its forms with 200 alone, as the API does; a store means what it says.
+        status = transient.site_status if transfer.site else transient.store_status
+        transfer.transient |= status(error.code) if isinstance(error, HTTPError) else transient.is_transient(error)
         raise
-    transfer.transient = False
     return transfer.response
+
+
+def _rewind(transfer: _Transfer, data: Any) -> None:
+    """Send the whole file, also at the second try: the client would send what the first one left of it, which is nothing."""
+    if not hasattr(data, "seek") or not hasattr(data, "tell"):
+        return
+    if transfer.start is None:
+        transfer.start = data.tell()
+    else:
+        data.seek(transfer.start)
 
 
 def _do_open(original: Method, make: Method, request: Any, **options: Any) -> Any:
