@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from callsheet.domain.delivery import Verdict
+from callsheet.sandbox import Sandbox
+from callsheet.settings import Secret
 from callsheet.workers.local_executor import LocalExecutor
 from tests.support.executor_bench import SITE, Stage, setup
 
@@ -63,6 +65,17 @@ async def callback(sg, logger, event, args):
         process = await asyncio.create_subprocess_exec("sh", "-c", "exit 7")
     raise ValueError(await process.wait())
 """
+
+
+WRITER = """
+from callsheet import on
+
+@on("*")
+def write(ctx):
+    ctx.sg.update("Task", 301, {"sg_description": "written"})
+"""
+CLIENTS = [Path(one) for one in os.environ.get("CALLSHEET_CLIENTS", "").split(os.pathsep) if one]
+"""Folders with a ``shotgun_api3`` each, of various versions."""
 
 
 def found() -> list[str]:
@@ -123,3 +136,25 @@ def test_a_worker_awaits_coroutines_of_both_kinds(stage: Stage) -> None:
 
     assert [one.verdict for one in reports[:3]] == [Verdict.SKIP, Verdict.TIMEOUT, Verdict.SKIP]
     assert [one.failure.text for one in reports if one.failure] == ["met", "It took longer than its timeout.", "met", "7", "7"]
+@pytest.mark.skipif(not CLIENTS, reason="name folders with versions of shotgun_api3 in CALLSHEET_CLIENTS")
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda path: path.name)
+def test_a_client_of_another_version_takes_nothing_else_for_the_apis_answer(python: str, client: Path, tmp_path: Path) -> None:
+    environ = {"PYTHONPATH": str(client)}
+    if subprocess.run(
+        [python, "-c", "import shotgun_api3"], env={**os.environ, **environ}, capture_output=True, check=False
+    ).returncode:
+        pytest.skip(f"{client.name} is not for {python}")
+    with Sandbox() as sandbox:
+        config = setup(sandbox.url, script=sandbox.script, key=Secret(sandbox.key), python=python, environ=environ)
+        executor = LocalExecutor({SITE: config}, tmp_path / "state")
+        stage = Stage(tmp_path / "plugins", executor)
+        stage.start("writer", WRITER)
+        sandbox.faults.html(count=1, method="update")
+
+        (lost,) = stage.do(stage.run("writer", "write"))
+        (done,) = stage.do(stage.run("writer", "write"))
+
+        executor.close(0)
+    assert lost.failure is not None
+    assert (lost.failure.kind, lost.passing) == ("UnusableAnswer", True), lost.failure
+    assert done.verdict is Verdict.OK, done.failure
