@@ -129,6 +129,7 @@ class Daemon:
             self._owner,
             settled=lambda: _make_room([*intakes, *replays]),
             stopped=lambda: {site.name for site, intake in zip(sites, intakes, strict=True) if intake.stopped},
+            reading=lambda name: next(intake for site, intake in zip(sites, intakes, strict=True) if site.name == name),
         )
         intakes += [self._intake(site, ledger, registry, dispatch.wake) for site in sites]
         replays += [_replay(site, ledger, registry, dispatch.wake, intake) for site, intake in zip(sites, intakes, strict=True)]
@@ -176,6 +177,8 @@ class Daemon:
                 self.stop("a site shows another event log than before, and a drain does not wait for an operator")
             elif any(intake.out_of_reach for intake in intakes):
                 self.stop("a site does not answer, and a drain does not wait for it")
+            elif dispatch.unanswered >= max(site.retries for site in self._settings.sites):
+                self.stop("a site does not answer what plugins ask, and a drain does not wait for it")
 
     def _intake(
         self, site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None]

@@ -21,7 +21,7 @@ KINDS = {
 
 
 @pytest.fixture
-def monitor(studio: Studio) -> Studio:
+def outage(studio: Studio) -> Studio:
     """A studio with a plugin of each kind and one attempt, whose site takes reads and no writes."""
     studio.sandbox.add_script("script", "key")
     with studio.config.open("a") as file:
@@ -32,8 +32,8 @@ def monitor(studio: Studio) -> Studio:
     return studio
 
 
-def test_no_callback_is_held_or_dead_for_it_and_all_is_done_once_the_site_answers(monitor: Studio) -> None:
-    studio = monitor
+def test_no_callback_is_held_or_dead_for_it_and_all_is_done_once_the_site_answers(outage: Studio) -> None:
+    studio = outage
     with studio.started() as daemon:
         # Given callbacks with one attempt that have failed several times, since the site did not answer
         events = list(studio.sandbox.add_events(3))
@@ -70,3 +70,108 @@ def test_what_is_no_fault_of_the_site_fails_as_ever(studio: Studio) -> None:
         "farm": "ConnectionRefusedError",
         "refused": "shotgun_api3.shotgun.Fault",
     }
+
+
+UNANSWERED = "The site does not answer the calls of plugin "
+EVERYWHERE = {
+    "refused": {"message": "Can't authenticate script 'script'", "code": 102},
+    "moved": {"message": "This site is being moved."},
+}
+"""Faults that say nothing of an outage by themselves; but the reading has them as well."""
+
+
+@pytest.fixture
+def waiting(studio: Studio) -> Studio:
+    """A studio in which callbacks of each kind wait to be let into a call, and whose reading asks seldom."""
+    studio.sandbox.add_script("script", "key")
+    studio.drain()
+    studio.configure(poll=60)
+    with studio.config.open("a") as file:
+        file.write("[retry]\nfirst = 0.05\n")
+    held = "note('began', event)\nwait_for('go')\n"
+    studio.write("new", noting(held + WRITE.format(sg="ctx.sg"), f"lane='plugin', attribute='sg_status_list', {ONCE}"))
+    studio.write("legacy", legacy(held + WRITE.format(sg="sg")))
+    studio.write("lenient", legacy(held + WRITE.format(sg="sg"), stop=False))
+    return studio
+
+
+@pytest.mark.parametrize("fault", EVERYWHERE)
+def test_what_the_reading_suffers_as_well_is_no_fault_of_a_callback(waiting: Studio, fault: str) -> None:
+    studio = waiting
+    # Given callbacks that have not used their connections yet
+    events = list(studio.sandbox.add_events(2))
+    with studio.start() as daemon:
+        daemon.until(lambda: all(studio.trace.events(name, word="began") for name in KINDS))
+
+        # When nobody is let in any more, and the reading would not find out for a minute
+        studio.sandbox.faults.refuse(**EVERYWHERE[fault])  # type: ignore[arg-type] # as the table says
+        studio.trace.raise_flag("go")
+
+        # Then it is asked, and has the same trouble
+        daemon.until(lambda: all(studio.trace.events(name, word="tried").count(events[0]) >= 2 for name in KINDS))
+        daemon.until(lambda: {one.attempts for one in studio.deliveries(State.RETRYING)} == {0})
+        daemon.until(lambda: not studio.status()["well"])
+        studio.sandbox.faults.clear()
+        daemon.until(lambda: studio.states() == {"done": len(KINDS) * len(events)})
+        assert all(studio.trace.events(name) == events for name in KINDS)
+        daemon.until(lambda: studio.status()["well"])
+
+
+def test_a_plugins_own_wrong_key_is_its_own_failure(waiting: Studio) -> None:
+    studio = waiting
+    studio.write("legacy", legacy(WRITE.format(sg="sg")).replace("'key'", "'wrong'"))
+    studio.trace.raise_flag("go")
+    studio.sandbox.add_events(1)
+    with studio.start() as daemon:
+        daemon.until(lambda: studio.states() == {"done": 2, "held": 1})
+        assert daemon.said("Can't authenticate script 'script'")
+        (held,) = studio.deliveries(State.HELD)
+        assert (held.plugin, held.attempts) == ("legacy", 1)
+        assert held.failure is not None
+        assert held.failure.kind == "shotgun_api3.shotgun.AuthenticationFault"
+
+
+def test_a_call_that_hangs_past_its_deadline_does_so_with_the_site(waiting: Studio) -> None:
+    studio = waiting
+    studio.configure(poll=60, timeout=1, retry_sleep=0.2)
+    body = "note('began', event)\nwait_for('go')\n" + WRITE.format(sg="ctx.sg")
+    studio.write("new", noting(body, f"{ONCE}, timeout=0.5"))
+    for name in ("legacy", "lenient"):
+        (studio.plugins / f"{name}.py").unlink()
+    studio.sandbox.add_events(1)
+    with studio.start() as daemon:
+        daemon.until(lambda: studio.trace.events("new", word="began"))
+        studio.sandbox.faults.hang()
+        studio.trace.raise_flag("go")
+        daemon.until(lambda: len(studio.trace.events("new", word="tried")) >= 2)
+        assert [one.attempts for one in studio.deliveries()] == [0]
+        assert daemon.said("the site does not answer (Timeout")
+        studio.sandbox.faults.clear()
+        daemon.until(lambda: studio.states() == {"done": 1})
+
+
+def test_status_says_whose_calls_the_site_does_not_answer(outage: Studio) -> None:
+    studio = outage
+    with studio.started() as daemon:
+        studio.sandbox.add_events(1)
+        daemon.until(lambda: len([one for one in studio.status()["trouble"] if one["what"].startswith(UNANSWERED)]) == len(KINDS))
+        assert all("503" in one["what"] for one in studio.status()["trouble"])
+        studio.sandbox.faults.clear()
+        daemon.until(lambda: studio.status()["well"])
+
+
+def test_a_drain_does_not_wait_for_a_site_that_does_not_answer_callbacks(outage: Studio) -> None:
+    studio = outage
+    studio.configure(retries=3)
+    with studio.config.open("a") as file:
+        file.write("[retry]\nfirst = 0.05\n")
+    studio.drain()
+    events = list(studio.sandbox.add_events(3))
+
+    log = studio.drain(code=1)
+
+    assert "a site does not answer what plugins ask, and a drain does not wait for it" in log
+    assert UNANSWERED in log
+    studio.sandbox.faults.clear()
+    studio.drain()
+    assert all(studio.trace.events(name) == events for name in KINDS)

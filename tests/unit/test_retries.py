@@ -84,6 +84,12 @@ def monitor(*, attempts: int = 0, outages: int = 0, on_dead: str = "continue", *
     return retries.decide(report, delivery, allowed, "hold" if on_dead == "hold" else "continue", chance=0.5)
 
 
+def test_a_pause_that_was_asked_for_is_kept_in_an_outage() -> None:
+    report = Report(1, 1, Verdict.RETRY, 99.0, 100.0, Failure("Retry", "later"), after=7.0, passing=True)
+    outcome = retries.decide(report, Delivery(1, callback().key, 7, "{}"), RetryPolicy(attempts=1), "continue", chance=0.5)
+    assert (outcome.state, outcome.attempts, outcome.due) == (State.RETRYING, 0, 107.0)
+
+
 @pytest.mark.parametrize("on_dead", ["continue", "hold"])
 @pytest.mark.parametrize(("outages", "pause"), [(0, 1.0), (1, 2.0), (4, 16.0), (9, 40.0), (1400, 40.0)])
 def test_a_site_that_does_not_answer_costs_no_attempt(on_dead: str, outages: int, pause: float) -> None:

@@ -126,6 +126,16 @@ class FailureSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class UnansweredCalls:
+    """A plugin whose calls the site does not answer: how many deliveries wait for that, the most tries of one, the last failure."""
+
+    key: PluginKey
+    deliveries: int
+    tries: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The whole of `status`, read in one transaction. ``states``: how many deliveries stand in each state.
 
@@ -143,3 +153,4 @@ class Overview:
     replays: tuple[Replay, ...] = ()
     operations: tuple[OperationRow, ...] = ()
     failing: tuple[FailureSummary, ...] = ()
+    unanswered: tuple[UnansweredCalls, ...] = ()

@@ -36,7 +36,8 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     elif excused:
         state, due = State.RETRYING, report.ended + CRASH_PAUSE * (crashes - 1)
     elif outage:
-        due = _in_time(report.ended + _outage_pause(policy, outages, chance), delivery, policy)
+        pause = _outage_pause(policy, outages, chance) if report.after is None else report.after
+        due = _in_time(report.ended + pause, delivery, policy)
         state = State.RETRYING if due is not None else _final(on_dead)
     elif report.verdict is not Verdict.OK:
         due = _next_try(report, delivery, policy, attempts, chance)

@@ -6,7 +6,17 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from callsheet.domain.callback import PluginKey
-from callsheet.domain.overview import BACKING_OFF, FAILED, STUCK, FailureSummary, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.overview import (
+    BACKING_OFF,
+    FAILED,
+    STUCK,
+    FailureSummary,
+    Heartbeat,
+    Overview,
+    SiteHealth,
+    UnansweredCalls,
+    WorkerRow,
+)
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
 
@@ -37,10 +47,12 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     # What a daemon that is away last heard of its sites and workers says nothing of now.
     health, workers = ((), ()) if daemon else (shown.health, shown.workers)
     broken = {(one.key.site, one.key.name) for one in shown.plugins if one.state is PluginState.BROKEN}
+    silent = {one.site for one in health if one.error is not None}
     last = {one.key: gist(one.last) for one in shown.failing}
     return [
         *daemon,
         *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
         *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
         *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
@@ -157,6 +169,17 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
                 else f"Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`."
             ),
         )
+
+
+def _of_unanswered(calls: UnansweredCalls, name: str, config: str) -> Trouble:
+    """The site answers the daemon, but not what this plugin asks of it, or of its media store."""
+    show = command("deliveries", config, f"--plugin {name} --state retrying --failures")
+    return Trouble(
+        f"The site does not answer the calls of plugin {name} (waiting for it: {count(calls.deliveries, 'delivery')}, tried "
+        f"{count(calls.tries, 'time')}): {gist(calls.last)}",
+        "Nothing is lost: they are tried again at least once a minute, for a day, and nothing behind them in their lanes is called "
+        f"before. `{show}` says what came instead of an answer.",
+    )
 
 
 def _of_dead(failing: FailureSummary, name: str, config: str) -> Iterator[Trouble]:

@@ -15,6 +15,7 @@ from callsheet.errors import StateError
 from callsheet.policy import loop_protection, retries
 from callsheet.ports import Executor, Ledger, Message
 from callsheet.services import bisection
+from callsheet.services.outage_check import OutageCheck, SiteCheck
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.service import Service
 
@@ -40,6 +41,7 @@ class Dispatch(Service):
         *,
         settled: Callable[[], None] = lambda: None,
         stopped: Callable[[], Container[str]] = frozenset,
+        reading: Callable[[str], SiteCheck | None] = lambda _: None,
         run_length: int = 2000,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
@@ -47,11 +49,13 @@ class Dispatch(Service):
     ) -> None:
         """``owner`` names this daemon in the ledger's lanes. ``settled`` is called whenever deliveries were finished.
 
-        ``stopped``: the sites of which nothing may be run now.
+        ``stopped``: the sites of which nothing may be run now. ``reading`` finds that of a site by name.
         """
         super().__init__()
         self._settled = settled
         self._stopped = stopped
+        self._outages = OutageCheck(reading)
+        self._unanswered: dict[int, int] = {}
         self._executor = executor
         self._ledger = ledger
         self._registry = registry
@@ -95,6 +99,11 @@ class Dispatch(Service):
         """Nothing is running, and at the last look nothing was due, now or later, for any plugin that can run."""
         return self._exhausted and not self._running
 
+    @property
+    def unanswered(self) -> int:
+        """How often in a row a site did not answer the calls of a delivery; 0 while anything else runs, or may."""
+        return 0 if self._running or self._asked else max(self._unanswered.values(), default=0)
+
     def step(self) -> float:
         """Collect what came in, settle it in groups, hand out what is ready."""
         self._collect(self._patience())
@@ -109,11 +118,14 @@ class Dispatch(Service):
     def finish(self) -> None:
         """Settle all that the executor still has to say, which is closed by now."""
         self._collect(0.0)
+        self._messages.extend(self._outages.settled(over=True))
+        self._collect(0.0)
         self._settle()
 
     def _collect(self, patience: float) -> None:
         """Take in what came. What the ledger could not take (its disk may be full) stays for the next time, in order."""
         self._messages.extend(self._executor.collect(0.0 if self._messages else patience))
+        self._messages.extend(self._outages.settled())
         while self._messages:
             message = self._messages.popleft()
             try:
@@ -136,19 +148,25 @@ class Dispatch(Service):
             return
         if self._pending_since is None:
             self._pending_since = self._steady()
-        if isinstance(message, RunEnded):
-            if self._running.pop(message.run_id, None) is not None:
-                self._ended.append(message.run_id)
-            return
         run, deliveries = self._running.get(message.run_id, (None, {}))
-        delivery = deliveries.get(message.delivery_id)
-        if run is None or delivery is None:
+        if run is None:
             return
+        known = self._outages.checked(message, run.plugin.site)
+        if isinstance(known, RunEnded):
+            del self._running[known.run_id]
+            self._ended.append(known.run_id)
+        elif known is not None and (delivery := deliveries.get(known.delivery_id)) is not None:
+            self._outcomes.append(self._outcome(run, delivery, known))
+
+    def _outcome(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
         try:
-            outcome = self._decide(run, delivery, message)
+            outcome = self._decide(run, delivery, report)
         except Exception as error:  # noqa: BLE001 - what can't be decided is that delivery's failure
-            outcome = bisection.undecided(message, error, self._clock())
-        self._outcomes.append(outcome)
+            outcome = bisection.undecided(report, error, self._clock())
+        self._unanswered.pop(delivery.id, None)
+        if outcome.outages and outcome.state is State.RETRYING:
+            self._unanswered[delivery.id] = outcome.outages
+        return outcome
 
     def _decide(self, run: Run, delivery: Delivery, report: Report) -> Outcome:
         callback = self._registry.callback(delivery.callback)

@@ -90,12 +90,14 @@ class IntakeService(Service):
 
     def step(self) -> float:
         """Read a page for every group of plugins that has room; returns the seconds to wait."""
-        if self._looked and self._registry.starting(self._reading.site):
-            return SOON
         pause = self._retry_at - self._steady()
         if pause > 0:  # woken, since a plugin has room again; the site is left in peace nevertheless
             return pause
         try:
+            if self._monitor.doubts > self._monitor.cleared:
+                self._clear_doubts()
+            if self._looked and self._registry.starting(self._reading.site):
+                return SOON
             delay = self._step()
         except SiteError as error:
             self.caught_up = False
@@ -103,9 +105,20 @@ class IntakeService(Service):
             self._note_look()
             pause = self._monitor.failed(error)
             self._retry_at = self._steady() + pause
+            self._recorded()  # who doubts that the site answers may go on
             return pause
         self.steps += 1
         return delay
+
+    def doubt(self) -> int:
+        """See ``outage_check.SiteCheck``."""
+        self._monitor.doubts += 1
+        self.wake()
+        return self._monitor.doubts
+
+    def lost(self, doubt: int, since: float) -> bool | None:
+        """See ``outage_check.SiteCheck``."""
+        return self._monitor.lost(doubt, since)
 
     @property
     def out_of_reach(self) -> bool:
@@ -132,6 +145,14 @@ class IntakeService(Service):
         problem = self._check.problem
         newest = self._live_reader.newest if problem is None else self._check.newest
         return replace(self._monitor.health(newest), problem=problem)
+
+    def _clear_doubts(self) -> None:
+        """Ask for something, since a callback's call has failed: that is decided by whether this answers."""
+        doubts = self._monitor.doubts
+        self._log.newest_id()
+        self._monitor.answered()
+        self._monitor.cleared = doubts
+        self._recorded()
 
     def _step(self) -> float:
         # First those that are ready: what the ledger knows of them is then as new.

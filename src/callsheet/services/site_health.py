@@ -41,7 +41,12 @@ class SiteMonitor:
         self._error: str | None = None
         self._answered_at: float | None = None
         self._last_answer: float | None = None
+        self._recovered_at: float | None = None
         self._clock = 0.0
+        self.doubts = 0
+        """How often somebody has doubted that it answers."""
+        self.cleared = 0
+        """How many of these doubts are older than a question that it has answered since."""
 
     def answered(self, clock: float = 0.0) -> float:
         """The site answered. Returns the site's clock in seconds, never before ``clock`` (what the ledger has)."""
@@ -54,6 +59,7 @@ class SiteMonitor:
         if self._failures:
             telemetry.emit("site.recovered", site=self._site, seconds=self._now() - (self._since or self._now()))
             self._failures, self._since, self._error = 0, None, None
+            self._recovered_at = self._answered_at
         return self._clock
 
     def failed(self, error: SiteError) -> float:
@@ -76,6 +82,12 @@ class SiteMonitor:
             url=self._url,
         )
         return pause
+
+    def lost(self, doubt: int, since: float) -> bool | None:
+        """Whether it did not answer at a time from ``since`` (epoch) on; None if that is known only once ``doubt`` is cleared."""
+        if self._failures or (self._recovered_at is not None and self._recovered_at >= since):
+            return True
+        return False if self.cleared >= doubt > 0 else None
 
     @property
     def lasting(self) -> bool:

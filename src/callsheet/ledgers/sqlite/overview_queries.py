@@ -41,6 +41,7 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
         replays=replay_rows.last(tx, ENDED_REPLAYS),
         operations=operation_log.records(tx, last_operations),
         failing=failure_summary.rows(tx),
+        unanswered=failure_summary.unanswered(tx),
     )
 
 
