@@ -136,6 +136,8 @@ def test_a_worker_awaits_coroutines_of_both_kinds(stage: Stage) -> None:
 
     assert [one.verdict for one in reports[:3]] == [Verdict.SKIP, Verdict.TIMEOUT, Verdict.SKIP]
     assert [one.failure.text for one in reports if one.failure] == ["met", "It took longer than its timeout.", "met", "7", "7"]
+
+
 @pytest.mark.skipif(not CLIENTS, reason="name folders with versions of shotgun_api3 in CALLSHEET_CLIENTS")
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda path: path.name)
 def test_a_client_of_another_version_takes_nothing_else_for_the_apis_answer(python: str, client: Path, tmp_path: Path) -> None:
