@@ -357,6 +357,8 @@ def test_batches_and_bursts_can_be_coroutines(stage: Stage, callback: str, word:
 # -- what is not done
 
 PRETENDING = """
+from unittest.mock import MagicMock, Mock
+
 async def work(ctx): raise Skip("awaited")
 
 @types.coroutine
@@ -385,6 +387,21 @@ def blocking(function):
 class Future:
     "As of a library that works on, whoever waits for it."
     def __await__(self): yield
+
+class Odd:
+    @property
+    def __class__(self): raise RuntimeError("outside of what it stands for")
+
+def over(ctx):
+    generator = (each for each in (1, 2))
+    list(generator)
+    return generator
+
+def run_already(ctx):
+    async def nothing(): pass
+    coroutine = nothing()
+    asyncio.run(coroutine)
+    return coroutine
 
 def task(ctx):
     loop = asyncio.new_event_loop()
@@ -423,7 +440,7 @@ PRETENDERS = {
 }
 IGNORED = [
     f"lambda ctx: {what}" for what in ("Future()", "5", "map(print, ())", "asyncio.new_event_loop()", "[work]", "iter(())", "work")
-]
+] + ["over", "run_already", "lambda ctx: Odd()", "lambda ctx: Mock()", "lambda ctx: MagicMock()"]
 
 
 def register(stage: Stage, functions: Sequence[str], form: str = "on") -> list[Report]:

@@ -69,6 +69,15 @@ def test_a_value_that_can_not_be_carried_is_named_with_its_place_and_the_cure() 
         pack({"shots": [1, (one for one in "ab")]}, "the 2nd argument")
 
 
+def test_a_coroutine_is_no_value() -> None:
+    async def later() -> None: ...
+
+    coroutine = later()
+    with pytest.raises(CarryError, match="nobody awaits it there; declare the function with def"):
+        pack(coroutine)
+    coroutine.close()
+
+
 @pytest.mark.parametrize("value", [object(), len, pathlib, Exception("no"), 1j])
 def test_other_things_are_refused(value: Any) -> None:
     with pytest.raises(CarryError, match="can't be carried to another process"):

@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from time import monotonic
+from types import GeneratorType
 from typing import Any, Awaitable, Callable, List, Optional, Set, Tuple
 
 from callsheet.agent import stdio
@@ -32,6 +33,8 @@ THREADS = 64
 
 FAREWELL = 2.0
 """Seconds that tasks which plugins left behind get to end, once they are cancelled at the end of the worker."""
+
+_FRAMES = ("cr_frame", "gi_frame", "ag_frame")  # of coroutines and generators; None when they have ended
 
 _threads_of_call: "ContextVar[Optional[Set[Future[Any]]]]" = ContextVar("threads_of_call", default=None)
 
@@ -191,28 +194,23 @@ def cancelled_at(began: float, timeout: Optional[float]) -> Optional[float]:
 
 def undone(returned: Any) -> str:
     """Why what a function returned means that its work is not done; empty if it doesn't. The object is of no use afterwards."""
-    why = ""
-    by_yield = inspect.isgenerator(returned) and returned.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
-    if isinstance(returned, Coroutine) or by_yield:
+    kind = type(returned)  # not its __class__, which an object may make up as it likes
+    by_yield = kind is GeneratorType and returned.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    if issubclass(kind, Coroutine) or by_yield:
         why = "a coroutine that nobody awaited: declare the callback with async def or await it"
-    elif isinstance(returned, AsyncGenerator):
-        return "an asynchronous generator, whose code nobody ran: go through it with async for, and return nothing"
-    elif isinstance(returned, Generator):
+    elif issubclass(kind, AsyncGenerator):
+        why = "an asynchronous generator, whose code nobody ran: go through it with async for, and return nothing"
+    elif issubclass(kind, Generator):
         why = "a generator, whose code nobody ran: go through it, and return nothing"
-    elif _is_stranded(returned):
+    elif hasattr(kind, "_asyncio_future_blocking") and not returned.done() and not returned.get_loop().is_running():
         return "a task that nobody awaited: declare the callback with async def and await it"
-    if why:
-        with contextlib.suppress(Exception):
-            returned.close()  # else Python says so once more, at some time
+    else:
+        return ""
+    if any(getattr(returned, frame, frame) is None for frame in _FRAMES):
+        return ""  # it has been gone through to its end
+    with contextlib.suppress(Exception):
+        returned.close()  # else Python says of a coroutine once more, at some time, that nobody awaited it
     return why
-
-
-def _is_stranded(returned: Any) -> bool:
-    """A future of an event loop that does not run: what is meant to complete it is never going to."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or not asyncio.isfuture(returned) or returned.done():
-        return False
-    return not returned.get_loop().is_running()
 
 
 class _Threads(ThreadPoolExecutor):
