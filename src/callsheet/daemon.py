@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import socket
 import threading
 import time
@@ -18,10 +18,9 @@ from callsheet.composition import finder, worker_setups
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.operation import SessionCommand, Verb
 from callsheet.domain.overview import Heartbeat
-from callsheet.domain.reading import Intake
-from callsheet.errors import SiteError, StateError
+from callsheet.errors import LedgerLostError, StateError, in_words
+from callsheet.first_start import FirstStart
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.legacy.importing import import_state
 from callsheet.ports import EventLog
 from callsheet.services.dispatch import Dispatch
 from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
@@ -74,13 +73,15 @@ class Daemon:
         self._stopped.set()
 
     def run(self) -> None:
-        """Serve until stopped, or until all is drained. Raises StateError if the ledger can't be had."""
+        """Serve until stopped, or until all is drained.
+
+        Raises StateError if the ledger can't be had, LedgerLostError if it was lost meanwhile, and the end is in order otherwise.
+        """
         began = time.time()
-        self._settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ledger = SqliteLedger(self._settings.state / LEDGER)
+        ledger = SqliteLedger(self._settings.state / LEDGER, anew=self._start_from is not None)
         try:
             ledger.lock(self._owner)
-            self._refuse_start_from(ledger)
+            self._first_start(ledger).refuse()
             with _pid_file(self._settings.pid_file):
                 telemetry.emit(
                     "daemon.started",
@@ -91,9 +92,19 @@ class Daemon:
                     state=str(self._settings.state),
                 )
                 self._serve(ledger, began)
+        except StateError:
+            if ledger.guard.lost() is None:
+                raise
         finally:
+            problem = ledger.guard.lost()
+            saved = None if problem is None else ledger.guard.save()
             ledger.close()
         telemetry.emit("daemon.stopped", seconds=time.time() - began)
+        if problem is not None:
+            raise LedgerLostError(f"The ledger was lost while the daemon ran: {problem}. {saved}")
+
+    def _first_start(self, ledger: SqliteLedger) -> FirstStart:
+        return FirstStart(self._settings, ledger, self._start_from)
 
     def _serve(self, ledger: SqliteLedger, began: float) -> None:
         ledger.recover(self._owner, time.time())
@@ -141,6 +152,7 @@ class Daemon:
             asked=lambda one: _carry_out(executor, one),
             pid_file=self._settings.pid_file,
             stop=self.stop,
+            lost=ledger.guard.lost,
         )
         feeding = [registry, *intakes, *replays, MaintenanceService(ledger, history=self._settings.history)]
         for service in (*feeding, dispatch, heartbeat):
@@ -193,36 +205,11 @@ class Daemon:
             log=Prefetch(connect, site.pages_ahead),
             monitor=SiteMonitor(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
             recorded=recorded,
-            begin=lambda log: self._begin(site, log, ledger),
+            begin=lambda log: self._first_start(ledger).begin(site, log),
         )
         if self._drain:
             intake.drain()
         return intake
-
-    def _begin(self, site: SiteSettings, log: EventLog, ledger: SqliteLedger) -> None:
-        """Record where a site never read before starts: as told, where shotgunEvents stopped, or at the newest event."""
-        if self._start_from is not None:
-            ledger.record(Intake(site.name, cursor=self._start_from - 1), time.time())
-            return
-        if self._settings.id_file is not None and self._settings.id_file.exists():
-            import_state(ledger, self._settings, log.newest_id, time.time())
-            if ledger.site(site.name).cursor:
-                return
-        newest = log.newest_id()
-        empty_at = None if newest else _empty_at(site, log)
-        ledger.record(Intake(site.name, cursor=newest, empty_at=empty_at), time.time())
-        telemetry.emit("site.newest", site=site.name, event_id=newest)
-
-    def _refuse_start_from(self, ledger: SqliteLedger) -> None:
-        if self._start_from is None:
-            return
-        for site in self._settings.sites:
-            cursor = ledger.site(site.name).cursor
-            if cursor is not None:
-                raise StateError(
-                    f"--from {self._start_from} is for a first start, and site {site.name} has been read up to event {cursor}. "
-                    f"Start without --from to go on there, or use another state folder than {self._settings.state}."
-                )
 
 
 def _carry_out(executor: LocalExecutor, asked: SessionCommand) -> None:
@@ -234,14 +221,6 @@ def _carry_out(executor: LocalExecutor, asked: SessionCommand) -> None:
 
 def _log(site: SiteSettings) -> EventLog:
     return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
-
-
-def _empty_at(site: SiteSettings, log: EventLog) -> float:
-    """When a log without any event was asked, by the earlier of our clock and the site's. Asked twice, and in two ways."""
-    page = log.read(0, 1)
-    if page.events:
-        raise SiteError(f"{site.url} said that it has no event, and then showed event {page.events[0].id}")
-    return min(time.time(), page.at or math.inf)
 
 
 def _replay(
@@ -288,14 +267,23 @@ def _still(dispatch: Dispatch, readers: Sequence[Reader]) -> bool:
     return dispatch.idle and all(reader.caught_up for reader in readers)
 
 
+def _write_pid(path: Path) -> None:
+    try:
+        if path.exists() and not re.fullmatch(rb"\s*\d*\s*", path.read_bytes()):
+            raise StateError(f"The pid file {path} holds something else than a process id. Name a file of its own for `pid_file`.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise StateError(f"The pid file {path} can't be written: {in_words(error)}.") from error
+
+
 @contextmanager
 def _pid_file(path: Path | None) -> Iterator[None]:
     """The pid file while the daemon runs. An old one is overwritten: the ledger's lock tells whether a daemon is alive."""
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{os.getpid()}\n")
+    _write_pid(path)
     try:
         yield
     finally:

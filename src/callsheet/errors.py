@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class CallsheetError(Exception):
     """Base of all errors that a user may meet; the command line prints it without a traceback and exits 2."""
@@ -17,6 +19,10 @@ class ConfigError(CallsheetError):
 
 class StateError(CallsheetError):
     """The ledger, the state folder or an id file to import can't be used."""
+
+
+class LedgerLostError(StateError):
+    """The ledger's file was removed, replaced or emptied while the daemon ran."""
 
 
 class SiteError(CallsheetError):
@@ -52,3 +58,19 @@ class ToolkitError(CallsheetError):
         """The project's name, where it is known."""
         self.configuration = ""
         """What its configuration is called, where that is known."""
+
+
+_OS_CURES = {
+    errno.ENOSPC: "Free some space on that disk",
+    errno.EDQUOT: "Free some space within this user's quota",
+    errno.EROFS: "That disk is mounted read-only: mount it for writing, or name another place",
+    errno.ENOTDIR: "A part of that path is a file: correct the path",
+    errno.EISDIR: "That is a folder: name a file in it",
+    errno.EEXIST: "There is a file where a folder is needed: correct the path, or move the file away",
+}
+
+
+def in_words(error: OSError) -> str:
+    """What the system says of a path that can't be used, and what to do: two sentences without the last full stop."""
+    cure = _OS_CURES.get(error.errno or 0, "Give the user that runs Callsheet the right to read and write there")
+    return f"{error.strerror or error}. {cure}"

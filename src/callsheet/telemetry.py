@@ -74,6 +74,7 @@ SIGNALS: dict[str, str] = {
     "replay.began": "site, plugin, callback (None: all), replay (its id), first, last, position: goes on behind it",
     "replay.read": "site, plugin, callback, replay, events, deliveries (of this page), position",
     "replay.ended": "site, plugin, callback, replay, events, deliveries (of all pages)",
+    "ledger.lost": "problem (which of its files was removed or replaced): the daemon stops",
     "upkeep.pruned": "deliveries, events",
     "log.dropped": "log (what it is called), count: lines that were left out, since it hung; it is written again",
     "mail.failed": "server, error, waiting",

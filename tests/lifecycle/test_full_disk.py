@@ -73,6 +73,18 @@ def test_a_start_on_a_full_disk_is_refused_with_the_reason(studio: Studio, disk:
         assert not daemon.said("Traceback")
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["first start", "later start"])
+def test_a_start_on_a_read_only_disk_is_refused_with_the_reason(studio: Studio, disk: Disk, *, known: bool) -> None:
+    if known:
+        studio.drain()
+    disk.protect()
+    with studio.start() as daemon:
+        assert daemon.wait(timeout=10) == 2
+        assert daemon.said("callsheet: ")
+        assert daemon.said("mounted read-only") or daemon.said("Read-only")
+        assert not daemon.said("Traceback")
+
+
 def test_a_callback_that_finished_while_the_disk_was_full_is_settled_later_and_not_run_again(studio: Studio, disk: Disk) -> None:
     studio.write("plugin", noting("note('begun', event)\nwait_for('go')", "lane='plugin'"))
     with studio.started() as daemon:

@@ -19,6 +19,10 @@ class Disk:
     def resize(self, size: str) -> None:
         subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True)
 
+    def protect(self) -> None:
+        """Let nobody write any more."""
+        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+
     def fill(self) -> Path:
         """Leave no byte free."""
         filler = self.folder / "filler"

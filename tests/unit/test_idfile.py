@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from callsheet.errors import StateError
-from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, read
+from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, present, read
 
 WRITTEN = dt.datetime(2026, 11, 22, 12, 0, 0)  # noqa: DTZ001 - naive local, as shotgunEvents writes them
 
@@ -72,11 +72,13 @@ def test_an_empty_file_is_reported_and_not_fatal(tmp_path: Path, content: bytes)
 
     assert read(path).problem == (
         f"id file {path} is empty, as an old daemon leaves it when killed while writing: no place to go on from; restore it from a "
-        "backup, or move it away to begin at the newest event (callsheet run --from ID: at that one)"
+        "backup, start with `callsheet run --from ID` to begin at that event, or move it away to begin at the newest"
     )
 
 
-CURE = "restore it from a backup, or move it away to begin at the newest event (callsheet run --from ID: at that one)"
+CURE = (
+    "restore it from a backup, start with `callsheet run --from ID` to begin at that event, or move it away to begin at the newest"
+)
 
 
 def test_a_file_cut_off_anywhere_is_a_clear_error_or_reported_empty(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_a_file_cut_off_anywhere_is_a_clear_error_or_reported_empty(tmp_path: Pa
             read(write(tmp_path, whole[:length]))
 
 
-@pytest.mark.parametrize("content", [b"hello", b"\x00" * 64, b"-5\n", b"\xff\xfe\x80\x05random"])
+@pytest.mark.parametrize("content", [b"hello", b"\x00" * 64, b"-5\n", b"0\n", b"000", b"\xff\xfe\x80\x05random"])
 def test_other_bytes_are_a_clear_error(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StateError, match="no id file"):
         read(write(tmp_path, content))
@@ -96,8 +98,30 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         read(tmp_path / "none.id")
     assert str(caught.value) == (
-        f"id file {tmp_path}/none.id can't be read (No such file or directory); name the eventIdFile of the old daemon"
+        f"id file {tmp_path}/none.id can't be read (No such file or directory); name the eventIdFile of the old daemon, or {CURE}"
     )
+
+
+def test_what_is_no_file_is_a_clear_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for path, why in ((tmp_path, "it is no file"), (tmp_path / "pipe", "it is no file"), (tmp_path / "link", "No such file")):
+        assert present(path)
+        with pytest.raises(StateError, match=f"can't be read \\({why}"):
+            read(path)
+
+
+@pytest.mark.parametrize("path", ["none.id", "none/none.id", "file/none.id"])
+def test_what_is_not_there_is_told_from_what_cannot_be_seen(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    assert not present(tmp_path / path)
+
+    def forbidden(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", forbidden)
+    with pytest.raises(StateError, match="Permission denied"):
+        present(tmp_path / path)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +135,7 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
         ({"/p": {"a": "x"}}, "(last id, backlog)", "str"),
         ({"/p": {"a": (True, {})}}, "(last id, backlog)", "tuple"),
         ({"/p": {"a": (-1, {})}}, "(last id, backlog)", "tuple"),
+        ({"/p": {"a": (0, {})}}, "(last id, backlog)", "tuple"),
         ({"/p": {"a": (2**70, {})}}, "(last id, backlog)", "tuple"),
         ({"/p": {"a": (1, {}, 2)}}, "(last id, backlog)", "tuple"),
         ({"/p": {"a": (1, {2: 3})}}, "id → expiry in a backlog", "int"),

@@ -66,6 +66,14 @@ def positions(ledger: Ledger) -> dict[str, int | None]:
     return {record.key.name: record.position for record in ledger.plugins()}
 
 
+def test_a_file_of_another_install_is_told_and_not_imported(settings: Settings, ledger: Ledger) -> None:
+    id_file(settings, {"/other/plugins": {"x": (10, {}), "y": (30, {})}})
+    found = import_state(ledger, settings, never, NOW)
+    assert found is not None
+    assert "knows none of the plugins here, but only x, y" in (found.problem or "")
+    assert ledger.site("127.0.0.1").cursor is None
+
+
 def test_plugins_at_three_ids_each_go_on_from_their_own(settings: Settings, ledger: Ledger) -> None:
     id_file(settings, {folder(settings): {"a": (10, {}), "b": (30, {}), "c": (20, {}), "gone": (99, {})}})
 

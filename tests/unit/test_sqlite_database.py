@@ -92,7 +92,7 @@ def test_two_processes_that_make_it_at_once_make_one(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"something else entirely, and longer than a header of SQLite is" * 20)
-    with pytest.raises(StateError, match=r"is not an SQLite database.*Move it aside"):
+    with pytest.raises(StateError, match=r"is not an SQLite database.*move it aside.*--from ID"):
         SqliteLedger(path)
 
 
@@ -125,7 +125,7 @@ def test_a_damaged_file_is_told_as_such(path: Path) -> None:
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
-    with pytest.raises(StateError, match=r"can't be created.*Give this user the right to write there"):
+    with pytest.raises(StateError, match=r"can't be made or read: File exists. There is a file where a folder is needed"):
         SqliteLedger(tmp_path / "state" / "ledger.db")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from callsheet.config.setting_table import Setting, of_table
 from callsheet.domain.callback import RetryPolicy
 from callsheet.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings, ToolkitPin, ToolkitSettings
 
+_PATHS = frozenset({"state", "pid_file", "id_file"})
+"""Fields of Settings that name a file or folder of the daemon's own."""
+
 
 def build(document: Document, environ: Mapping[str, str], findings: Findings) -> Settings:
     """The settings that the document means. Raises ConfigError with all that is wrong."""
@@ -24,6 +28,7 @@ def build(document: Document, environ: Mapping[str, str], findings: Findings) ->
     log, mail, retry = builder.log(), builder.mail(), builder.values("retry")
     toolkit = builder.toolkit()
     builder.sites(list(sites), imports="id_file" in top)
+    builder.paths(top, log)
     findings.raise_if_any()
     return Settings(
         source=document.path.absolute(),
@@ -43,6 +48,14 @@ def _beside(source: Path, id_file: Path | None) -> Path:
     """Where a conf that says nothing keeps its state: beside its id file, which is on a disk meant for that; else beside itself."""
     beside = id_file or source.absolute()
     return beside.with_name(f"{beside.name}.callsheet")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both paths lead to one file, through links, too."""
+    try:
+        return os.path.realpath(one) == os.path.realpath(other) or one.samefile(other)
+    except (OSError, ValueError):  # one of them isn't there, or can't be
+        return False
 
 
 @dataclass(slots=True)
@@ -120,6 +133,25 @@ class _Builder:
         if imports and len(names) > 1:
             entry = self.document.tables[""].entries["import_state"]
             self._say(entry, "an id file is of one site, and there are several; remove this and run callsheet import-state --site")
+
+    def paths(self, top: Mapping[str, Any], log: Mapping[str, Any]) -> None:
+        """No file may be named for two things: one of them would be written over the other."""
+        named = [
+            (self.document.tables[""].entries[one.key], top[one.to])
+            for one in of_table("").values()
+            if one.to in _PATHS & top.keys()
+        ]
+        if "file" in log:
+            entry = self.document.tables["log"].entries["file"]
+            path = Path(log["path"], log["file"])
+            named += [(entry, path), *([(entry, path.with_name(f"{path.name}.timing"))] if log.get("timing") else [])]
+        named.sort(key=lambda one: one[0].line)
+        for place, (entry, path) in enumerate(named):
+            if _same_file(path, self.document.path):
+                self._say(entry, f"{path} is this configuration itself; name another file")
+            for other, before in named[:place]:
+                if _same_file(path, before):
+                    self._say(entry, f"{path} is what {other.label} names in line {other.line}; give each a file of its own")
 
     def _parsed(self, entry: Entry, setting: Setting) -> Any:
         try:

@@ -29,6 +29,8 @@ def expand(text: str, around: ParseContext) -> Path:
             raise BadValueError(f'environment variable {name} in "{text}" is not set; export {name}=… before starting callsheet')
         return around.environ.get(name, match[0])
 
+    if "\0" in text:
+        raise BadValueError(f"a path can't have a NUL in it, as {shown(text)} has; correct it")
     filled = _VARIABLE.sub(fill, text.strip())
     if filled == "~" or filled.startswith("~/"):
         filled = around.environ.get("HOME", str(Path.home())) + filled[1:]

@@ -12,6 +12,7 @@ import io
 import os
 import pickle
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,9 @@ LARGEST = 256 * 1024 * 1024
 PYTHON_2 = 2
 """The highest pickle protocol that Python 2 wrote: up to it, texts may be bytes."""
 
-_CURE = "restore it from a backup, or move it away to begin at the newest event (callsheet run --from ID: at that one)"
+_CURE = (
+    "restore it from a backup, start with `callsheet run --from ID` to begin at that event, or move it away to begin at the newest"
+)
 
 
 class Waiting(NamedTuple):
@@ -54,24 +57,39 @@ class IdFile:
     """Why nothing can be taken from it though it is there: it is empty."""
 
 
+def present(path: Path) -> bool:
+    """Whether there is anything at ``path``, even a link that leads nowhere. StateError where that can't be told."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from None
+    return True
+
+
 def read(path: Path) -> IdFile:
     """The id file at ``path``. Raises StateError when it is missing, damaged, or no id file.
 
     Seconds left are counted from when the file was written: a daemon that was down for an hour has not waited in that time.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            raise _unreadable(path, "it is no file")
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
             written = dt.datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime)  # noqa: DTZ006 - naive local, as the expiries are
     except OSError as error:
-        raise StateError(f"id file {path} can't be read ({error.strerror}); name the eventIdFile of the old daemon") from None
+        raise _unreadable(path, error.strerror) from None
     if len(data) > LARGEST:
-        raise StateError(f"id file {path} is no id file: larger than {LARGEST >> 20} MB; name the eventIdFile of the old daemon")
+        raise _unreadable(path, f"it is larger than {LARGEST >> 20} MB")
     if not data.strip():
         problem = f"id file {path} is empty, as an old daemon leaves it when killed while writing: no place to go on from; {_CURE}"
         return IdFile(path, problem=problem)
     first = data.split(b"\n", 1)[0].strip()
     if re.fullmatch(rb"\d{1,18}", first):
+        if not int(first):
+            raise _misshapen(path, "the id of an event", 0)
         return IdFile(path, single=int(first))
     folders = _shape(path, _unpickled(path, data), written)
     if data[:1] != b"\x80" or data[1] <= PYTHON_2:
@@ -168,7 +186,11 @@ def _place(path: Path, state: Any, written: dt.datetime) -> Place:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
+
+
+def _unreadable(path: Path, why: str | None) -> StateError:
+    return StateError(f"id file {path} can't be read ({why}); name the eventIdFile of the old daemon, or {_CURE}")
 
 
 def _misshapen(path: Path, expected: str, found: Any) -> StateError:

@@ -11,7 +11,7 @@ from callsheet.discovery import discover
 from callsheet.domain.plugin import PluginFile, PluginState
 from callsheet.domain.reading import Gap, Intake
 from callsheet.errors import StateError
-from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, read
+from callsheet.legacy.idfile import IdFile, Place, Waiting, plan, present, read
 from callsheet.ports import Ledger
 from callsheet.settings import Settings, SiteSettings
 from callsheet.telemetry import emit
@@ -52,7 +52,7 @@ def import_state(
     on) to the file's ids. Raises StateError for a file that can't be used, SiteError from ``newest``.
     """
     source = file or settings.id_file
-    if source is None or (file is None and not source.exists()):
+    if source is None or (file is None and not present(source)):
         return None
     chosen = choose_site(settings, site)
     state = ledger.site(chosen.name)
@@ -95,6 +95,13 @@ def prepare(
     wanted = {plugin: (Path(plugin.path).parent, Path(plugin.path).stem) for plugin in plugins}
     places = plan(idfile, list(wanted.values()), base)
     fresh = [plugin.key.name for plugin, key in wanted.items() if places[key].last is None]
+    stems = {stem for _, stem in wanted.values()}
+    unused = sorted({name for names in idfile.folders.values() for name in names} - stems)
+    if len(fresh) == len(wanted) and unused:
+        problem = (
+            f"id file {idfile.path} knows none of the plugins here, but only {', '.join(unused[:10])}: is it of another install?"
+        )
+        return Imported(site.name, idfile.path, fresh=tuple(fresh), unused=tuple(unused), problem=problem)
     known = [place.last for place in places.values() if place.last is not None]
     cursor = max([*known, *([newest()] if fresh or not known else [])])
     positions: dict[str, int] = {}
@@ -103,8 +110,6 @@ def prepare(
         place: Place = places[key]
         positions[plugin.key.name] = cursor if place.last is None else place.last
         gaps += _gaps(plugin.key.name, place.backlog, clock)
-    stems = {stem for _, stem in wanted.values()}
-    unused = sorted({name for names in idfile.folders.values() for name in names} - stems)
     return Imported(site.name, idfile.path, cursor, positions, tuple(gaps), tuple(fresh), tuple(unused))
 
 

@@ -336,6 +336,10 @@ TABLE: dict[str, Entry] = {
     ),
     "replay.read": _says(DEBUG, "Replay {replay}: {deliveries} deliveries of {events} events; read up to {position}.", PLUGIN),
     "replay.ended": _says(INFO, "Replay {replay}: all is read. {events} events made {deliveries} deliveries wait.", PLUGIN),
+    "ledger.lost": _says(
+        ERROR,
+        "The ledger is lost: {problem}. The daemon stops, and saves what it still has of it, so that nothing is skipped.",
+    ),
     "upkeep.pruned": _says(DEBUG, "Forgot {deliveries} finished deliveries and {events} events: older than the history kept."),
     "log.dropped": _says(
         WARNING, "{count} lines of {log} were left out: the terminal, or the disk that it is on, took nothing for a while."

@@ -19,7 +19,7 @@ PRUNE_EVERY = 600.0
 
 
 class HeartbeatService(Service):
-    """Says that the daemon lives, takes what operators ask of it, and stops the daemon when its pid file is removed."""
+    """Says that the daemon lives, takes what operators ask of it, and stops the daemon when its pid file or ledger is removed."""
 
     name = "heartbeat"
 
@@ -33,10 +33,11 @@ class HeartbeatService(Service):
         stop: Callable[[str], None],
         workers: Callable[[], Sequence[WorkerRow]] = tuple,
         asked: Callable[[SessionCommand], None] = lambda _: None,
+        lost: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``stop`` is called with the reason; ``workers`` names all workers as they are now; ``asked`` is called with each thing
-        that an operator asks of the running daemon.
+        that an operator asks of the running daemon; ``lost`` says what of the ledger's files was removed or replaced.
         """
         super().__init__()
         self._ledger = ledger
@@ -47,12 +48,19 @@ class HeartbeatService(Service):
         self._stop = stop
         self._workers = workers
         self._asked = asked
+        self._lost = lost
+        self._told_lost = False
         self._now = clock
 
     def step(self) -> float:
         """One beat."""
         if self._pid_file is not None and not self._exists(self._pid_file):
             self._stop(f"the pid file {self._pid_file} was removed")  # and beats on until that is done
+        problem = self._lost()
+        if problem is not None and not self._told_lost:
+            self._told_lost = True
+            telemetry.emit("ledger.lost", problem=problem)
+            self._stop("the ledger is lost")
         for one in self._ledger.beat(replace(self._heartbeat, at=self._now()), list(self._health()), self._workers()):
             self._asked(one)
         return BEAT_EVERY

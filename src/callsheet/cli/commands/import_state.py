@@ -15,7 +15,7 @@ from callsheet.errors import StateError
 from callsheet.legacy.importing import Imported, choose_site, import_state, preview
 from callsheet.report.formatting import count, gaps
 from callsheet.report.json_output import print_json
-from callsheet.settings import Settings, SiteSettings
+from callsheet.settings import SiteSettings
 
 DONE, NOTHING = 0, 1
 
@@ -54,7 +54,7 @@ def command(*, config: str | None, file: Path | None, site: str | None, force: b
     else:
         from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415
 
-        ledger = SqliteLedger(_ready(settings) / LEDGER)
+        ledger = SqliteLedger(settings.state / LEDGER)
         try:
             ledger.lock("import-state")
             known = ledger.site(chosen.name).cursor
@@ -85,16 +85,6 @@ def _newest(site: SiteSettings) -> int:
         return log.newest_id()
     finally:
         log.close()
-
-
-def _ready(settings: Settings) -> Path:
-    try:
-        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(
-            f"state folder {settings.state} can't be made ({error.strerror}); mend its parent, or name another"
-        ) from None
-    return settings.state
 
 
 def _lines(result: Imported, *, dry_run: bool) -> list[str]:

@@ -20,6 +20,7 @@ from callsheet.cli.command_context import config_argument, find_config, open_led
 from callsheet.cli.examples import examples
 from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
+from callsheet.errors import LedgerLostError
 from callsheet.report.diagnostics import troubles
 
 LAST_WORDS = 5.0
@@ -55,6 +56,9 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
         try:
             with _ended_by_signals(daemon):
                 daemon.run()
+        except LedgerLostError as error:
+            click.echo(f"callsheet: {error}", err=True)
+            return TROUBLE
         finally:
             if not logging.close():
                 hung.append("the log")

@@ -6,13 +6,15 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from callsheet.errors import StateError
+from callsheet.errors import LedgerLostError, StateError, in_words
 from callsheet.ledgers.sqlite.delivery_queries import event_entity
 from callsheet.ledgers.sqlite.id_cache import Names
+from callsheet.ledgers.sqlite.ledger_files import LedgerFiles
+from callsheet.ledgers.sqlite.lock import lock_path
 from callsheet.ledgers.sqlite.migrations import migrate
 from callsheet.ledgers.sqlite.sqlite_errors import explain
 from callsheet.wire.texts import storable
@@ -28,10 +30,10 @@ class Database:
     ``transaction`` ends (``synchronous=FULL``), unless it was asked for as not ``durable``.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, anew: bool = False) -> None:
         """Open ``path`` and bring its schema up to date; ``create`` it (mode 0600) and its folder if missing.
 
-        StateError if that can't be done.
+        StateError if that can't be done, and where a daemon has run with a ledger that is gone or empty by now, unless ``anew``.
         """
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise StateError(
@@ -42,12 +44,13 @@ class Database:
         self._lock = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
-        _ensure(path, create=create)
+        _ensure(path, create=create, anew=anew)
         with self._explained():
             self._writer = self._connect()
             try:
                 _use_wal(self._writer, path)
                 migrate(self._writer, path)
+                self.files = LedgerFiles(path)
             except BaseException:
                 self._writer.close()
                 raise
@@ -84,6 +87,40 @@ class Database:
                     reader.execute("ROLLBACK")
                 self._return_reader(reader)
 
+    def checkpoint(self) -> None:
+        """Move what was committed from the write-ahead log into the file itself. Nobody waits for it."""
+        with self._explained(), closing(self._connect_again()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def cursors(self) -> dict[str, int | None]:
+        """Up to where each site has been read, as the open file has it, whatever stands in its place."""
+        with self._lock, self._explained():
+            return dict(self._writer.execute("SELECT name, cursor FROM sites ORDER BY name").fetchall())
+
+    def save(self) -> Path:
+        """Copy what the connections still have of files that were removed, replaced or emptied; returns the copy.
+
+        It is put in the ledger's place unless another file stands there. StateError if it can't be had, or is not whole.
+        """
+        saved = self.path.with_name(f"{self.path.name}.saved-{os.getpid()}") if self.files.is_replaced() else self.path
+        draft = self.path.with_name(f"{self.path.name}.draft-{os.getpid()}")
+        with self._lock, self._explained():
+            try:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+                with closing(sqlite3.connect(draft)) as copy:
+                    self._writer.backup(copy)
+                    whole = copy.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+                if not whole:
+                    draft.unlink()
+                    raise StateError("It can't be saved: a part of it is gone.")
+                draft.replace(saved)
+            except OSError as error:
+                raise StateError(f"It can't be saved in {saved}: {in_words(error)}.") from error
+            # They would be taken for those of whatever stands in the ledger's place.
+            self.files.remove_companions()
+        return saved
+
     def close(self) -> None:
         """Close all connections; those in use, once they are returned."""
         with self._lock:
@@ -98,7 +135,7 @@ class Database:
         try:
             return self._readers.pop()
         except IndexError:
-            reader = self._connect()
+            reader = self._connect_again()
             reader.execute("PRAGMA query_only = ON")
             return reader
 
@@ -116,9 +153,20 @@ class Database:
                 raise known from error
             raise
 
+    def _connect_again(self) -> sqlite3.Connection:
+        """Another connection to the file that is open already, never to one that stands in its place by now."""
+        connection = self._connect()
+        connection.execute("PRAGMA schema_version")  # opens the files
+        problem = self.files.lost()
+        if problem is not None:
+            connection.close()
+            raise LedgerLostError(f"The ledger can't be read: {problem}.")
+        return connection
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path,
+            f"{self.path.absolute().as_uri()}?mode=rw",  # never made here: see _ensure
+            uri=True,
             timeout=_PATIENCE,
             isolation_level=None,  # transactions begin where we say so
             check_same_thread=False,  # the writer has its lock, and a reader is with one thread at a time
@@ -166,19 +214,27 @@ def _storable_value(value: Any) -> Any:
     return storable(value) if isinstance(value, str) else value
 
 
-def _ensure(path: Path, *, create: bool) -> None:
+def _ensure(path: Path, *, create: bool, anew: bool) -> None:
     """See that the file is there, readable by its owner alone: it holds events and locals of plugins."""
-    if path.exists():
-        return
-    if not create:
-        raise StateError(f"There is no ledger at {path} yet. Start the daemon once, or see that `state` names the right folder.")
     try:
+        size = path.stat().st_size if os.path.lexists(path) else None
+        lock = lock_path(path)
+        if not size and not anew and lock.exists():  # which a daemon makes once it has a ledger
+            raise StateError(
+                f"The ledger {path} is {'gone' if size is None else 'empty'}, though a daemon has run with it. To begin at the "
+                "newest event would skip others. Restore it from a backup; or start with `callsheet run --from ID`, at the first "
+                f"event that is still to be delivered; or remove {lock} as well to begin at the newest."
+            )
+        if size is not None:
+            return
+        if not create:
+            raise StateError(
+                f"There is no ledger at {path} yet. Start the daemon once, or see that `state` names the right folder."
+            )
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise StateError(
-            f"The ledger {path} can't be created ({error.strerror}). Give this user the right to write there."
-        ) from error
+        raise StateError(f"The ledger {path} can't be made or read: {in_words(error)}.") from error
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:

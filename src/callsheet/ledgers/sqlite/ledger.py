@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +14,52 @@ from callsheet.domain.operation import Operation, SessionCommand
 from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.domain.reading import Intake, SiteState
+from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import delivery_queries, operation_log, overview_queries, prune, runs, session_commands, worker_rows
 from callsheet.ledgers.sqlite import plugin_rows as plugin_table
 from callsheet.ledgers.sqlite import recording as intakes
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lane_heads import set_back
-from callsheet.ledgers.sqlite.lock import OwnerLock
+from callsheet.ledgers.sqlite.lock import OwnerLock, lock_path
 from callsheet.ports import Told, quietly
+
+CHECKPOINT_EVERY = 60.0
+"""Seconds between two checkpoints at most, beside those of SQLite itself, which come with every 4 MB."""
 
 SET_BACK = 1.0
 """Seconds by which the time must lie before that of the last claim or settlement for the clock to have been set back."""
+
+
+class LedgerGuard:
+    """Watches the files of an open ledger, and saves what can be saved of a lost one."""
+
+    def __init__(self, database: Database, lock: OwnerLock) -> None:
+        self._database = database
+        self._lock = lock
+
+    def lost(self) -> str | None:
+        """What of the ledger's files is no longer what was opened, in words; None while all is well."""
+        try:
+            self._lock.keep()
+        except StateError as error:
+            return str(error).rstrip(".")
+        return self._database.files.lost()
+
+    def save(self) -> str:
+        """Save what is left of a ledger whose files are lost; returns what came of it, and what to do."""
+        try:
+            cursors = [f"site {site} up to event {cursor}" for site, cursor in self._database.cursors().items()]
+            known = f" It had been read for {', '.join(cursors)}." if cursors else ""
+        except StateError:
+            known = ""
+        try:
+            saved = self._database.save()
+        except StateError as error:
+            return f"{error}{known} Start with `callsheet run --from ID`, at the first event that is still to be delivered."
+        if saved == self._database.path:
+            return f"It is saved in {saved}.{known} The next start goes on with it, and nothing is skipped."
+        place = self._database.path
+        return f"It is saved in {saved}.{known} Another file stands at {place} now: to go on without it, move {saved} there first."
 
 
 class SqliteLedger:
@@ -33,13 +70,18 @@ class SqliteLedger:
     then, and the call can be made again.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        """Open the ledger at ``path``, made if missing and ``create``; tables of an older version are brought up to date."""
-        self._database = Database(path, create=create)
+    def __init__(self, path: Path, *, create: bool = True, anew: bool = False) -> None:
+        """Open the ledger at ``path``, made if missing and ``create``; tables of an older version are brought up to date.
+
+        ``anew``: also where it is missing though there was one.
+        """
+        self._database = Database(path, create=create, anew=anew)
         self._names = self._database.names
         self._workers: worker_rows.Written | None = None
-        self._lock = OwnerLock(path.with_name(path.name + ".lock"))
+        self._lock = OwnerLock(lock_path(path))
         self._latest = 0.0
+        self.guard = LedgerGuard(self._database, self._lock)
+        self._checkpoint_at = self._checkpoint_in = 0.0
 
     def lock(self, owner: str) -> None:
         """Be the one daemon on this ledger until ``close``. StateError, naming its process, if there is another."""
@@ -102,7 +144,15 @@ class SqliteLedger:
             return overview_queries.overview(tx, operations)
 
     def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[SessionCommand]:
-        """See the port. Not forced to the disk."""
+        """See the port. Not forced to the disk.
+
+        From time to time, and soon after the start, the write-ahead log is moved into the file: a copy of that alone should have
+        nearly all, and so should the file if the log is removed.
+        """
+        if time.monotonic() >= self._checkpoint_at and self._database.files.lost() is None:
+            self._checkpoint_in = min(CHECKPOINT_EVERY, 2 * self._checkpoint_in + 1)
+            self._checkpoint_at = time.monotonic() + self._checkpoint_in
+            self._database.checkpoint()
         with self._database.transaction(durable=False) as tx:
             overview_queries.beat(tx, heartbeat, health)
             written = worker_rows.keep(tx, self._workers, workers, heartbeat.at)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from callsheet.errors import StateError
+from callsheet.errors import StateError, in_words
 
 if sys.platform == "win32":
     import msvcrt
@@ -28,12 +29,18 @@ else:
     _TAKEN = (BlockingIOError,)
 
 
+def lock_path(ledger: Path) -> Path:
+    """The lock file of a ledger."""
+    return ledger.with_name(f"{ledger.name}.lock")
+
+
 class OwnerLock:
     """A lock on a file of its own beside the ledger, where it never meets SQLite's locks. The file stays; only its lock matters."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._owner = ""
 
     def acquire(self, owner: str) -> None:
         """Take the lock, or keep it if it is ours already. StateError if another daemon has it, naming that one."""
@@ -42,7 +49,7 @@ class OwnerLock:
         try:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StateError(f"The lock file {self.path} can't be opened ({error}). Run as the daemon's user.") from error
+            raise StateError(f"The lock file {self.path} can't be opened: {in_words(error)}.") from error
         try:
             _lock(file)
         except _TAKEN as error:
@@ -56,10 +63,25 @@ class OwnerLock:
         except OSError as error:
             os.close(file)
             raise StateError(f"{self.path} can't be locked ({error}). Put `state` on a local disk.") from error
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, os.SEEK_SET)
-        os.write(file, f"pid {os.getpid()}, {owner}".encode())
+        with suppress(OSError):  # a full disk: then another daemon can't say whose the lock is
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"pid {os.getpid()}, {owner}".encode())
         self._file = file
+        self._owner = owner
+
+    def keep(self) -> None:
+        """Take the lock anew if its file was removed or replaced. StateError if another daemon was faster."""
+        if self._file is None:
+            return
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file), self.path.stat()):
+                return
+        mine, self._file = self._file, None
+        try:
+            self.acquire(self._owner)
+        finally:
+            os.close(mine)
 
     def release(self) -> None:
         """Give the lock back, if we have it."""

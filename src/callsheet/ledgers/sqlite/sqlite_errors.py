@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
-from callsheet.errors import StateError
+from callsheet.errors import StateError, in_words
 
+_WITHOUT = (
+    "Without a backup, move it aside with what begins with its name, and start with `callsheet run --from ID`, at the first event "
+    "that is still to be delivered: a start without --from begins at the newest event"
+)
 # The start of SQLite's name for the error → what happened, what to do. The first that fits counts.
 _CURES = (
     ("SQLITE_FULL", "the disk is full", "Free some space; nothing is half-written, and the work goes on once there is room"),
@@ -14,9 +20,13 @@ _CURES = (
     (
         "SQLITE_CORRUPT",
         "the file is damaged",
-        "Stop the daemon, move the file aside with its -wal and -shm, and restore a backup of them",
+        f"Stop the daemon, and restore a backup of the file with its -wal and -shm. {_WITHOUT}",
     ),
-    ("SQLITE_NOTADB", "the file is not an SQLite database", "Move it aside, or point `state` to another folder"),
+    (
+        "SQLITE_NOTADB",
+        "the file is not an SQLite database",
+        f"Restore a backup of it, or point `state` to another folder. {_WITHOUT}",
+    ),
     (
         "SQLITE_READONLY",
         "it can't be written",
@@ -38,7 +48,16 @@ def explain(error: sqlite3.Error, path: Path) -> StateError | None:
     name = getattr(error, "sqlite_errorname", None)
     if name is None and isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return StateError(f"The ledger {path} is closed.")
+    if name is not None and name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and _is_read_only_disk(path):
+        return StateError(f"The ledger {path} can't be used: {in_words(OSError(errno.EROFS, os.strerror(errno.EROFS)))}.")
     for prefix, what, cure in _CURES:
         if name is not None and name.startswith(prefix):
             return StateError(f"The ledger {path} can't be used: {what} ({error}). {cure}.")
     return None
+
+
+def _is_read_only_disk(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # not on this system, or not there
+        return False
