@@ -93,6 +93,7 @@ def test_a_worker_that_outlives_its_kill_is_replaced_and_shown(stage: Stage, rec
         assert stage.do(stage.run("stuck", "callback"))[0].verdict is Verdict.OK
         pids = {row.pid: row.state for row in stage.executor.workers()}
         assert pids.pop(manifest.pid) == STUCK
+        assert not recorder.named("service.failed")
         assert list(pids.values()) == ["idle"]
 
     # And once it ends after all, nothing is left of it

@@ -181,18 +181,20 @@ class IoLoop(threading.Thread):
         process = worker.process
         while data := process.read(process.reports):  # its last words
             self._pool.on_output(worker, data)
-        for descriptor in (process.reports, process.commands, process.exit):
-            if descriptor >= 0 and descriptor in self._selector.get_map():
-                self._selector.unregister(descriptor)
+        self._unregister(process.reports, process.commands, process.exit)
         self._writing.discard(worker)
         self._pool.on_exit(worker, code)
         process.close()
         if code is None:
             self._resting.pop(worker, None)
-            if process.output in self._selector.get_map():
-                self._selector.unregister(process.output)
+            self._unregister(process.output)
             self._last_words(worker)
         self._look_at = 0.0
+
+    def _unregister(self, *descriptors: int) -> None:
+        for descriptor in descriptors:
+            if descriptor >= 0 and descriptor in self._selector.get_map():
+                self._selector.unregister(descriptor)
 
     def _rung(self) -> None:
         with contextlib.suppress(BlockingIOError):
