@@ -78,8 +78,11 @@ class Ledger(Protocol):
     Methods may be called from any thread. Times are given by the caller.
     """
 
-    def site(self, site: str) -> SiteState:
-        """Where the reading of ``site`` stands; a fresh SiteState for one never seen."""
+    def site(self, site: str, *, expired: bool = False) -> SiteState:
+        """Where the reading of ``site`` stands; a fresh SiteState for one never seen.
+
+        ``expired``: with the ids that did not show while they were waited for.
+        """
 
     def record(self, intake: Intake, now: float) -> int:
         """Steps 1-4 of an event: add deliveries, move cursor, positions and gaps. Returns how many deliveries were new.

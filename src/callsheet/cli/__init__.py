@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "plugins": "Show each plugin, its callbacks and what they ask for",
         "workers": "Show the processes that plugins run in",
         "deliveries": "Show deliveries, or one of them with all that is known",
+        "explain": "Say why an event ran, or did not run, in each callback",
         "toolkit": "Show, check, warm or retire the Toolkit sessions of projects",
     },
     "Mend": {

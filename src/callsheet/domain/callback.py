@@ -55,6 +55,11 @@ class Links:
             "exact": sorted(map(list, self.exact)),
         }
 
+    def in_words(self) -> str:
+        """``Moth or 14``, ``Shot or Task:14``; ``none`` where none is meant."""
+        exact = (f"{kind}:{number}" for kind, number in sorted(self.exact))
+        return " or ".join([*map(str, sorted(self.ids)), *sorted(self.names), *sorted(self.types), *exact]) or "none"
+
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Links:
         """What ``plain`` gave; a list that is missing is empty. Raises TypeError and ValueError for what can't be read."""

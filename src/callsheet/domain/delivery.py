@@ -178,6 +178,8 @@ class DeliveryRow:
     due: float | None
     failure: Failure | None = None
     history: tuple[Attempt, ...] = ()
+    payload: str = ""
+    """The event as JSON text; empty where the ledger has it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ class DeliveryQuery:
 
     ``events``: first and last id. ``entity``: type and id (event_facts.entity_of). ``project``: its id or name. ``error``: the kind
     of the last failure, with or without its module. ``since``: recorded or ended since; ``before``: recorded before. ``failures``:
-    with traceback and locals, and all failed attempts.
+    with traceback and locals, and all failed attempts. ``in_order``: by event, as in a lane, instead of the newest first.
     """
 
     states: tuple[State, ...] = ()
@@ -205,3 +207,4 @@ class DeliveryQuery:
     before: float | None = None
     limit: int = 100
     failures: bool = False
+    in_order: bool = False

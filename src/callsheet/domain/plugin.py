@@ -70,6 +70,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierCallbacks:
+    """What a plugin had registered up to the event ``until_event``, and ``at`` which time that changed."""
+
+    until_event: int
+    at: float
+    callbacks: tuple[Callback, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PluginRecord:
     """A plugin as the ledger knows it. ``waiting`` counts its open deliveries; ``callbacks`` as last described.
 
@@ -92,6 +101,10 @@ class PluginRecord:
     holds: tuple[Hold, ...] = ()
     fingerprint: str = ""
     """Of the file that was last described without a problem (see ``domain.plugin.PluginFile``)."""
+    began_after: int | None = None
+    """Events up to this one came before the plugin; 0: not known, None: the site has not been read yet."""
+    earlier: tuple[EarlierCallbacks, ...] = ()
+    """What it had registered before, the oldest first."""
 
     @property
     def hold(self) -> Hold | None:

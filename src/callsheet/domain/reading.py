@@ -62,6 +62,14 @@ class Absence(NamedTuple):
     newest: int | None
 
 
+class ExpiredGap(NamedTuple):
+    """Ids from ``first`` to ``last`` that did not show while they were waited for, until ``at``."""
+
+    first: int
+    last: int
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class SiteState:
     """Where the reading of a site stands. ``cursor`` None: never read.
@@ -73,7 +81,8 @@ class SiteState:
 
     ``address``: of the site whose log was read (policy.log_identity). ``recent``: the last events read, in order. ``empty_at``: at
     that time, of the first start, the log was empty; older events are not delivered. ``log_epoch``: how many other event logs were
-    read under this name before.
+    read under this name before. ``pruned_to``: the newest event of which a delivery was forgotten with its history.
+    ``expired``: ids that did not show while they were waited for, where these were asked for.
     """
 
     site: str
@@ -90,6 +99,8 @@ class SiteState:
     recent: tuple[Fingerprint, ...] = ()
     empty_at: float | None = None
     log_epoch: int = 0
+    pruned_to: int | None = None
+    expired: tuple[ExpiredGap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,8 @@ class Intake:
     ``replay``: the deliveries are made again for it, and this is how it stands after the page. ``checked``: plugins that returned
     and are not too far behind, or held for that by now. ``log_epoch``: of the log that was read; nothing is recorded if an operator
     has set the site to another one since. ``empty_at`` belongs to the cursor beside it. ``own``: plugin name → how many deliveries
-    were not made, since the plugin itself caused the event.
+    were not made, since the plugin itself caused the event. ``expired``: ranges of ids, both ends included, that are not waited for
+    any more.
     """
 
     site: str
@@ -117,3 +129,4 @@ class Intake:
     empty_at: float | None = None
     log_epoch: int | None = None
     own: Mapping[str, int] = field(default_factory=dict)
+    expired: tuple[tuple[int, int], ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from callsheet.domain.callback import EVERY_TYPE, AttributeRule, Callback, Links, PluginKey, Rule
 from callsheet.domain.delivery import NewDelivery
@@ -68,6 +69,48 @@ class Routes:
         if callback.ignore_own == "script" and loop_protection.is_by(made, callback.script):
             return True
         return loop_protection.is_own(made, self._signs[plugin], self._scripts[plugin])
+
+
+class Refusal(NamedTuple):
+    """Why a callback does not want an event. ``part``: the part of its filter that says no: "type", "attribute", "project", "user",
+    "entity", or "own" and "script" (ignore_own). ``asked``, ``found``: what it asks for, and what the event has, in few words.
+    """
+
+    part: str
+    asked: str
+    found: str
+
+
+def refusal(callback: Callback, event: Event, scripts: Iterable[str]) -> Refusal | None:
+    """Why the callback does not want the event; None if it does, as far as can be told without its plugin.
+
+    ``scripts``: the script users of all callbacks of its plugin. Answers as ``Routes.route`` decides.
+    """
+    rule = callback.filter.get(EVERY_TYPE) or callback.filter.get(event.type)
+    if rule is None:
+        return Refusal("type", " or ".join(sorted(callback.filter)) or "nothing", event.type)
+    attribute = event.data.get("attribute_name")
+    if not admits(rule, attribute):
+        asked = " or ".join(sorted(rule.values)) if rule.rule is Rule.AMONG else f"an attribute within {rule.text!r}"
+        return Refusal("attribute", asked or "no attribute", str(attribute) if attribute else "none")
+    for what, links in callback.only.items():
+        if not means({what: links}, event):
+            return Refusal(what, links.in_words(), _linked(what, event))
+    made = loop_protection.origin(event)
+    if callback.ignore_own and loop_protection.is_own(made, loop_protection.sign(callback.key.plugin), scripts):
+        return Refusal("own", "events that it did not cause itself", "its own write")
+    if callback.ignore_own == "script" and loop_protection.is_by(made, callback.script):
+        return Refusal("script", f"events not caused by script {callback.script}", str(made.script))
+    return None
+
+
+def _linked(what: str, event: Event) -> str:
+    """The project, user or entity of the event, in few words."""
+    if what == "entity":
+        found = event.entity
+        return "none" if found is None else found[0] if found[1] is None else f"{found[0]}:{found[1]}"
+    link = event.data.get(what)
+    return str(link.get("name") or link.get("id")) if isinstance(link, Mapping) else "none"
 
 
 def admits(rule: AttributeRule, attribute: str | None) -> bool:

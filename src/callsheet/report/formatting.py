@@ -88,12 +88,7 @@ def wanted(filter_: Filter) -> list[str]:
 
 def meant(only: Mapping[str, Links]) -> str:
     """Which projects, users and entities it is for: ``only project Moth; only entity Shot or Task:14``; empty for all."""
-    return "; ".join(f"only {what} {_links(links)}" for what, links in only.items())
-
-
-def _links(links: Links) -> str:
-    exact = (f"{kind}:{number}" for kind, number in sorted(links.exact))
-    return " or ".join([*map(str, sorted(links.ids)), *sorted(links.names), *sorted(links.types), *exact]) or "none"
+    return "; ".join(f"only {what} {links.in_words()}" for what, links in only.items())
 
 
 def _attributes(rule: AttributeRule) -> str:

@@ -130,6 +130,7 @@ class LiveReader:
                     recent=remembered(state.recent, found.take),
                     log_epoch=state.log_epoch,
                     own=own,
+                    expired=tuple((one.first, one.last) for one in (*found.ignored, *found.expired, *expired) if not one.plugin),
                 )
             )
         for name, position in left_behind.items():

@@ -15,6 +15,7 @@ from callsheet.cli.tables import table
 from callsheet.domain.delivery import Attempt, DeliveryRow, State
 from callsheet.report import json_output
 from callsheet.report.diagnostics import command as command_line
+from callsheet.report.explain import event_of, what_happened
 from callsheet.report.formatting import ago, duration, first_line, local
 
 
@@ -55,7 +56,7 @@ def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_j
         )
         return TROUBLE
     if not rows and not as_json:
-        click.echo("No delivery is like that.", err=True)
+        click.echo("No delivery matches.", err=True)
     elif len(rows) == limit and not ids:
         click.echo(f"Only the newest {limit} are shown; --limit shows more.", err=True)
     return 0
@@ -63,13 +64,14 @@ def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_j
 
 def _list(rows: list[DeliveryRow], now: float) -> list[str]:
     return table(
-        ["ID", "STATE", "EVENT", "TYPE", "CALLBACK", "TRIES", "WHEN", "NOTE"],
+        ["ID", "STATE", "EVENT", "TYPE", "ENTITY", "CALLBACK", "TRIES", "WHEN", "NOTE"],
         [
             [
                 row.id,
                 row.state.word,
                 row.event_id,
                 row.event_type,
+                _entity(row),
                 f"{row.plugin}.{row.callback}",
                 row.attempts,
                 _when(row, now),
@@ -78,6 +80,17 @@ def _list(rows: list[DeliveryRow], now: float) -> list[str]:
             for row in rows
         ],
     )
+
+
+def _entity(row: DeliveryRow) -> str:
+    """``Task:14 Anim``; empty where the event has none."""
+    event = event_of(row)
+    if event is None or event.entity is None:
+        return ""
+    link = event.data.get("entity")
+    name = link.get("name") if isinstance(link, dict) else None
+    known = ":".join(str(part) for part in event.entity if part is not None)
+    return f"{known} {name}" if name else known
 
 
 def _when(row: DeliveryRow, now: float) -> str:
@@ -108,6 +121,9 @@ def _in_full(row: DeliveryRow, config: str) -> list[str]:
     ]
     if row.due is not None:
         pairs.append(("due", local(row.due)))
+    event = event_of(row)
+    if event is not None:
+        pairs.insert(3, ("", what_happened(event)))
     lines = [f"{name:<12}{value}" for name, value in pairs]
     if row.failure:
         lines.append(f"{'failure':<12}{row.failure.kind}: {row.failure.text}")

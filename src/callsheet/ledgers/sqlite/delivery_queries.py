@@ -16,7 +16,8 @@ OPEN = frozenset(state for state in State if state < State.DONE)
 _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})
 _ROW = f"""
     SELECT d.id, s.name, p.name, c.name, d.event_id, coalesce(e.type, ''), l.key, CASE WHEN {RUNNING} THEN 1 ELSE d.state END,
-           d.attempts, d.recorded, d.started, d.finished, CASE d.state WHEN 2 THEN d.due END, f.kind, f.text, f.traceback, f.locals
+           d.attempts, d.recorded, d.started, d.finished, CASE d.state WHEN 2 THEN d.due END, f.kind, f.text, f.traceback, f.locals,
+           coalesce(e.payload, '')
 """
 # CROSS JOIN keeps SQLite from beginning at another table than the one named first.
 _JOINS = """
@@ -66,7 +67,7 @@ def rows(tx: sqlite3.Connection, query: DeliveryQuery, *, limited: bool = True) 
     """What the query wants, newest first; all of it if not ``limited``."""
     chosen, params = _chosen(tx, query)
     params["limit"] = query.limit if limited else -1
-    sql = f"{_ROW} FROM ({chosen}) AS chosen {_JOINS} ORDER BY d.id DESC"
+    sql = f"{_ROW} FROM ({chosen}) AS chosen {_JOINS} ORDER BY {_order(query)}"
     found = [_to_row(row, query) for row in tx.execute(sql, params)]
     return [replace(row, history=_history(tx, row.id)) for row in found] if query.failures else found
 
@@ -83,9 +84,13 @@ def _chosen(tx: sqlite3.Connection, query: DeliveryQuery) -> tuple[str, dict[str
     events = _EVENTS if query.event_type is not None or query.project is not None or query.entity is not None else ""
     chosen = (
         f"SELECT d.id FROM deliveries AS d {_hint(tx, query)} CROSS JOIN lanes AS l ON l.id = d.lane_id{events}"  # noqa: S608 - values go as parameters
-        f" WHERE {' AND '.join(wanted)} ORDER BY d.id DESC LIMIT :limit"
+        f" WHERE {' AND '.join(wanted)} ORDER BY {_order(query)} LIMIT :limit"
     )
     return chosen, params
+
+
+def _order(query: DeliveryQuery) -> str:
+    return "d.event_id, d.ordinal" if query.in_order else "d.id DESC"
 
 
 def _history(tx: sqlite3.Connection, delivery_id: int) -> tuple[Attempt, ...]:
@@ -162,11 +167,11 @@ def _in_states(states: set[State]) -> str:
 
 
 def _to_row(row: tuple[Any, ...], query: DeliveryQuery) -> DeliveryRow:
-    *facts, kind, text, traceback, local_values = row
+    *facts, kind, text, traceback, local_values, payload = row
     failure = None
     if kind is not None:
         failure = Failure(kind, text, traceback, local_values) if query.failures else Failure(kind, text)
     facts[4] = event_logs.real_id(facts[4])
     facts[7] = State(facts[7])
-    facts.append(failure)
-    return DeliveryRow(*facts)
+    values: tuple[Any, ...] = (*facts, failure, (), payload)
+    return DeliveryRow(*values)

@@ -33,7 +33,10 @@ _GO_ON = (
     UPDATE sites SET cursor = :cursor, address = :address, recent = :recent, empty_at = NULL, log_epoch = log_epoch + 1
     WHERE id = :site
     """,
-    "UPDATE plugins SET position = NULL WHERE site_id = :site",
+    "UPDATE sites SET pruned_to = NULL WHERE id = :site",
+    "UPDATE plugins SET position = NULL, began_after = 0 WHERE site_id = :site",
+    "DELETE FROM earlier_callbacks WHERE plugin_id IN (SELECT id FROM plugins WHERE site_id = :site)",
+    "DELETE FROM expired_gaps WHERE site_id = :site",
     "DELETE FROM gaps WHERE site_id = :site",
     "UPDATE replays SET ended = :now WHERE ended IS NULL AND plugin_id IN (SELECT id FROM plugins WHERE site_id = :site)",
 )

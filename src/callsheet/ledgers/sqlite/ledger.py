@@ -87,10 +87,10 @@ class SqliteLedger:
         """Be the one daemon on this ledger until ``close``. StateError, naming its process, if there is another."""
         self._lock.acquire(owner)
 
-    def site(self, site: str) -> SiteState:
+    def site(self, site: str, *, expired: bool = False) -> SiteState:
         """See the port."""
         with self._database.snapshot() as tx:
-            return intakes.site_state(tx, site)
+            return intakes.site_state(tx, site, expired=expired)
 
     def record(self, intake: Intake, now: float) -> int:
         """See the port. A page without deliveries is not forced to the disk: after a power cut it is merely read again."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import State
 from callsheet.domain.overview import Described
-from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.plugin import EarlierCallbacks, Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.ledgers import manifest_codec
 from callsheet.ledgers.sqlite import holds
 from callsheet.ledgers.sqlite.id_cache import Names
@@ -19,7 +19,7 @@ from callsheet.ledgers.sqlite.state_counters import StateCounters
 
 _RECORDS = """
     SELECT s.name, p.name, p.path, p.ordinal, p.state, p.mtime, p.position, p.waiting + p.retrying + p.held, p.held,
-           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.own, coalesce(m.file, ''), p.id
+           coalesce(m.problem, ''), coalesce(m.callbacks, '[]'), p.updated, p.own, coalesce(m.file, ''), p.began_after, p.id
     FROM plugins AS p JOIN sites AS s ON s.id = p.site_id LEFT JOIN manifests AS m ON m.plugin_id = p.id
     WHERE (:site IS NULL OR s.name = :site) AND p.forgotten IS NULL
     ORDER BY s.name, p.ordinal, p.path, p.name
@@ -30,6 +30,17 @@ _ORPHANS = """
     FROM lanes AS l CROSS JOIN deliveries AS d ON d.lane_id = l.id AND d.state < 4 CROSS JOIN callbacks AS c ON c.id = d.callback_id
     WHERE l.plugin_id = ? AND c.name NOT IN (SELECT value FROM json_each(?))
 """
+_BEGIN = """
+    UPDATE plugins SET began_after = coalesce(position, (SELECT cursor FROM sites WHERE id = :site))
+    WHERE site_id = :site AND began_after IS NULL AND state <> 'gone'
+"""
+_CHANGE = """
+    INSERT INTO earlier_callbacks (plugin_id, until_event, at, callbacks)
+    SELECT p.id, coalesce(p.position, s.cursor, 0), :now, :callbacks FROM plugins AS p JOIN sites AS s ON s.id = p.site_id
+    WHERE p.id = :plugin
+"""
+_MOST_EARLIER = 20
+"""How many changes of a plugin's filters are kept: what was asked for at the time of an event of the last days."""
 _HELD = """
     SELECT d.id FROM deliveries AS d INDEXED BY deliveries_troubled JOIN lanes AS l ON l.id = d.lane_id
     WHERE d.state IN (2, 3, 5) AND d.state = 3 AND l.plugin_id = ?
@@ -66,21 +77,40 @@ def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
         updated,
         own,
         fingerprint,
+        began_after,
         plugin_id,
     ) in tx.execute(_RECORDS, {"site": site}):
         key = PluginKey(site_name, name)
         facts = (mtime, position, waiting, held, problem, manifest_codec.decode(key, callbacks), updated, own)
-        holds_of = held_on_purpose.get(plugin_id, ())
-        found.append(PluginRecord(key, path, ordinal, PluginState(state), *facts, holds=holds_of, fingerprint=fingerprint))
+        found.append(
+            PluginRecord(
+                key,
+                path,
+                ordinal,
+                PluginState(state),
+                *facts,
+                holds=held_on_purpose.get(plugin_id, ()),
+                fingerprint=fingerprint,
+                began_after=began_after,
+                earlier=_earlier(tx, plugin_id, key),
+            )
+        )
     return found
 
 
 def enrol(
     tx: sqlite3.Connection, names: Names, plugins: Sequence[PluginFile], *, state: PluginState, now: float, problem: str
 ) -> None:
-    """Note the files and their common state."""
+    """Note the files and their common state, and where those begin that are new."""
     for plugin in plugins:
         _note(tx, names.plugin(tx, plugin.key), plugin, state=state, now=now, problem=problem)
+    for site in {plugin.key.site for plugin in plugins}:
+        begin(tx, names.site(tx, site))
+
+
+def begin(tx: sqlite3.Connection, site_id: int) -> None:
+    """Note where plugins begin that are there and have not begun: at their position, else at the cursor, once there is one."""
+    tx.execute(_BEGIN, {"site": site_id})
 
 
 def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
@@ -90,12 +120,12 @@ def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest:
         _note(tx, plugin_id, plugin, state=PluginState.BROKEN, now=now, problem=manifest.problem)
         return Described()
     _note(tx, plugin_id, plugin, state=PluginState.READY, now=now, problem="")
-    (before,) = tx.execute("SELECT file FROM manifests WHERE plugin_id = ?", (plugin_id,)).fetchone()
+    before, registered = tx.execute("SELECT file, callbacks FROM manifests WHERE plugin_id = ?", (plugin_id,)).fetchone()
     is_another = not plugin.fingerprint or plugin.fingerprint != before
-    tx.execute(
-        "UPDATE manifests SET callbacks = ?, file = ? WHERE plugin_id = ?",
-        (manifest_codec.encode(manifest.callbacks), plugin.fingerprint, plugin_id),
-    )
+    callbacks = manifest_codec.encode(manifest.callbacks)
+    if registered not in {callbacks, "[]"}:
+        _keep_earlier(tx, plugin_id, registered, now)
+    tx.execute("UPDATE manifests SET callbacks = ?, file = ? WHERE plugin_id = ?", (callbacks, plugin.fingerprint, plugin_id))
     for callback in manifest.callbacks:
         names.callback(tx, callback.key)
     tally = StateCounters()
@@ -140,6 +170,20 @@ def _note(tx: sqlite3.Connection, plugin_id: int, plugin: PluginFile, *, state: 
     tx.execute(
         "INSERT INTO manifests (plugin_id, problem) VALUES (?, ?) ON CONFLICT (plugin_id) DO UPDATE SET problem = excluded.problem",
         (plugin_id, problem),
+    )
+
+
+def _keep_earlier(tx: sqlite3.Connection, plugin_id: int, callbacks: str, now: float) -> None:
+    """Keep what was registered up to the plugin's position, the last few times that it changed."""
+    tx.execute(_CHANGE, {"plugin": plugin_id, "now": now, "callbacks": callbacks})
+    sql = "SELECT rowid FROM earlier_callbacks WHERE plugin_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?"
+    tx.execute(f"DELETE FROM earlier_callbacks WHERE rowid IN ({sql})", (plugin_id, _MOST_EARLIER))  # noqa: S608 - our own query
+
+
+def _earlier(tx: sqlite3.Connection, plugin_id: int, key: PluginKey) -> tuple[EarlierCallbacks, ...]:
+    sql = "SELECT until_event, at, callbacks FROM earlier_callbacks WHERE plugin_id = ? ORDER BY until_event, at"
+    return tuple(
+        EarlierCallbacks(until, at, manifest_codec.decode(key, callbacks)) for until, at, callbacks in tx.execute(sql, (plugin_id,))
     )
 
 

@@ -58,6 +58,8 @@ def prune(database: Database, before: float) -> tuple[int, int]:
     with database.transaction(durable=False) as tx:
         tx.execute("DELETE FROM operations WHERE at < ?", (before,))
         tx.execute("DELETE FROM replays WHERE ended < ?", (before,))
+        tx.execute("DELETE FROM expired_gaps WHERE at < ?", (before,))
+        tx.execute("DELETE FROM earlier_callbacks WHERE at < ?", (before,))
     return progress.deliveries, progress.events
 
 
@@ -79,6 +81,7 @@ def _prune_chunk(database: Database, tx: sqlite3.Connection, before: float, prog
         tally.add(names.plugin_of(tx, row.callback_id), row.state, -1)
         events.add((names.site(tx, names.callback_key(tx, row.callback_id).plugin.site), row.event_id))
     tally.write(tx)
+    tx.executemany("UPDATE sites SET pruned_to = max(coalesce(pruned_to, 0), ?) WHERE id = ?", [(two, one) for one, two in events])
     removed = tx.executemany(_EVENTS, [{"site": site_id, "event": event_id} for site_id, event_id in sorted(events)]).rowcount
     progress.deliveries += len(gone)
     progress.events += max(removed, 0)

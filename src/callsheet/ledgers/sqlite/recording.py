@@ -10,10 +10,11 @@ from dataclasses import replace
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import NewDelivery, State
 from callsheet.domain.plugin import PluginState
-from callsheet.domain.reading import Absence, Fingerprint, Gap, Intake, SiteState
+from callsheet.domain.reading import Absence, ExpiredGap, Fingerprint, Gap, Intake, SiteState
 from callsheet.ledgers.sqlite import holds, replay_rows
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import postpone, resume
+from callsheet.ledgers.sqlite.plugin_rows import begin
 from callsheet.ledgers.sqlite.state_counters import StateCounters, reserve
 
 _PLUGINS = """
@@ -30,15 +31,17 @@ _MOVE = """
         empty_at = CASE WHEN :cursor IS NULL THEN empty_at ELSE :empty_at END
     WHERE id = :site
 """
+_MOST_EXPIRED = 1000
+"""Ranges of ids that did not show which are kept of a site: enough to explain what somebody asks about today."""
 
 
-def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
+def site_state(tx: sqlite3.Connection, site: str, *, expired: bool = False) -> SiteState:
     """Where the reading of a site stands."""
-    sql = "SELECT id, cursor, clock, address, recent, empty_at, log_epoch FROM sites WHERE name = ?"
+    sql = "SELECT id, cursor, clock, address, recent, empty_at, log_epoch, pruned_to FROM sites WHERE name = ?"
     row = tx.execute(sql, (site,)).fetchone()
     if row is None:
         return SiteState(site)
-    site_id, cursor, clock, address, recent, empty_at, log_epoch = row
+    site_id, cursor, clock, address, recent, empty_at, log_epoch, pruned_to = row
     gaps = tx.execute("SELECT first, last, until, plugin FROM gaps WHERE site_id = ? ORDER BY first, last, plugin", (site_id,))
     plugins = tx.execute(_PLUGINS, (site_id,)).fetchall()
     return SiteState(
@@ -60,7 +63,14 @@ def site_state(tx: sqlite3.Connection, site: str) -> SiteState:
         recent=tuple(Fingerprint(*one) for one in json.loads(recent)),
         empty_at=empty_at,
         log_epoch=log_epoch,
+        pruned_to=pruned_to,
+        expired=_expired(tx, site_id) if expired else (),
     )
+
+
+def _expired(tx: sqlite3.Connection, site_id: int) -> tuple[ExpiredGap, ...]:
+    sql = "SELECT first, last, at FROM expired_gaps WHERE site_id = ? ORDER BY last"
+    return tuple(ExpiredGap(*row) for row in tx.execute(sql, (site_id,)))
 
 
 def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> int:
@@ -70,7 +80,10 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
         return 0  # it was read of a log that an operator has left since
     if intake.expected:
         intake = _without_moved(tx, site_id, intake)
+    unread = intake.cursor is not None and tx.execute("SELECT cursor FROM sites WHERE id = ?", (site_id,)).fetchone() == (None,)
     tx.execute(_MOVE, {**_moved(intake), "site": site_id})
+    if unread:
+        begin(tx, site_id)
     if intake.gaps is not None:
         tx.execute("DELETE FROM gaps WHERE site_id = ?", (site_id,))
         rows = [(site_id, gap.first, gap.last, gap.until, gap.plugin) for gap in intake.gaps]
@@ -82,6 +95,11 @@ def record(tx: sqlite3.Connection, names: Names, intake: Intake, now: float) -> 
         tx.execute("UPDATE plugins SET own = own + ? WHERE id = ?", (count, names.plugin(tx, PluginKey(intake.site, name))))
     for name in intake.checked:
         tx.execute("UPDATE plugins SET gone_since = NULL, gone_newest = NULL WHERE site_id = ? AND name = ?", (site_id, name))
+    if intake.expired:
+        ranges = [(site_id, first, last, now) for first, last in intake.expired]
+        tx.executemany("INSERT INTO expired_gaps (site_id, first, last, at) VALUES (?, ?, ?, ?)", ranges)
+        sql = "SELECT rowid FROM expired_gaps WHERE site_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?"
+        tx.execute(f"DELETE FROM expired_gaps WHERE rowid IN ({sql})", (site_id, _MOST_EXPIRED))  # noqa: S608 - our own query
     again = intake.replay is not None
     added = _add(tx, names, site_id, intake.deliveries, now, again=again) if intake.deliveries else 0
     if intake.replay is not None:
