@@ -40,8 +40,7 @@ class FirstStart:
         if not fresh or self._start_from is not None:
             return
         self._refuse_renamed(fresh)
-        if self._settings.id_file is not None and idfile.present(self._settings.id_file):
-            idfile.read(self._settings.id_file)
+        check_id_file(self._settings)
 
     def begin(self, site: SiteSettings, log: EventLog) -> None:
         """Record where the site begins."""
@@ -70,6 +69,12 @@ class FirstStart:
                     f"{known.site} again. To go on under the new name, start with `callsheet run --from "
                     f"{(known.cursor or 0) + 1}`: then what waits under the old one is not delivered."
                 )
+
+
+def check_id_file(settings: Settings) -> None:
+    """Raise StateError if the id file that a first start begins with can't be used."""
+    if settings.id_file is not None and idfile.present(settings.id_file):
+        idfile.read(settings.id_file)
 
 
 def _empty_at(site: SiteSettings, log: EventLog) -> float:

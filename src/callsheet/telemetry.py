@@ -25,6 +25,7 @@ SIGNALS: dict[str, str] = {
     "site.lost": "site, error, attempt, of, retry_in (seconds), refused (bool), url",
     "site.recovered": "site, seconds (of outage)",
     "site.changed": "site, address, problem: it shows another event log than before, which is not read",
+    "site.resumed": "site, cursor, created_at (of the last event that was read): where a site goes on at the daemon's start",
     "site.recognized": "site, cursor: it shows the log that was read (again), or an operator has said how to go on",
     "events.read": "site, count, first, last, seconds, late (how many filled gaps)",
     "events.sifted": "site, after, until, types (how many are read up to there; events of others are left out)",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +68,9 @@ def test_a_first_start_with_an_id_file_that_can_not_be_used_is_refused(moved: St
     studio = moved
     id_file = studio.folder / "daemon.id"
     UNFIT[unfit](id_file)
-    # When it is started, then it says why not, and how
+    # When it is checked or started, then it says why not, and how
+    checked = studio.command("check", "--offline")
+    assert (checked.returncode, f"id file {id_file}" in checked.stderr) == (2, True)
     said = refused(studio)
     assert f"id file {id_file}" in said
     assert "`callsheet run --from ID`" in said
@@ -77,7 +81,11 @@ def test_a_first_start_with_an_id_file_that_can_not_be_used_is_refused(moved: St
         assert os.path.lexists(id_file)
         assert daemon.stop() == 0
     # Once the ledger knows the site, nobody needs the file
+    assert studio.command("check", "--offline").returncode == 0
     with studio.start() as daemon:
+        daemon.until(
+            lambda: daemon.said(f"Site 127.0.0.1 is read on behind event {events[-1]}. The last event that was read is of 20")
+        )
         further = studio.sandbox.add_event("Shotgun_Task_Change")
         read_on(studio, daemon, range(events[0], further + 1))
 
@@ -117,6 +125,25 @@ def test_a_pid_file_never_writes_over_another_file(moved: Studio, holder: str) -
     studio.conf(pidFile=notes)
     assert f"The pid file {notes} holds something else than a process id" in refused(studio)
     assert notes.read_text() == "call Ada"
+
+
+def test_shotgun_events_that_still_runs_is_not_run_beside(moved: Studio) -> None:
+    # Given the old daemon, as its pid file says
+    studio = moved
+    script = studio.folder / "shotgunEventDaemon.py"
+    script.write_text("print('up', flush=True)\ninput()\n")
+    pid_file = studio.folder / "daemon.pid"
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as old:
+        assert old.stdout is not None
+        assert old.stdout.readline()
+        pid_file.write_text(f"{old.pid}\n")
+        assert f"shotgunEvents still runs, as the process {old.pid}" in refused(studio)
+        assert pid_file.read_text() == f"{old.pid}\n"
+        old.communicate(b"\n")
+    # Its stale pid file stops nobody
+    with studio.start() as daemon:
+        daemon.until(lambda: pid_file.read_text() == f"{daemon.pid}\n")
+        assert daemon.stop() == 0
 
 
 def test_a_pid_file_that_can_not_be_written_is_told(moved: Studio) -> None:

@@ -71,6 +71,14 @@ def test_a_site_that_shows_another_event_log_is_told_with_the_commands_to_go_on(
     assert (site["newest"], site["behind"], site["problem"]) == (70, 0, changed.problem)
 
 
+def test_what_waits_for_a_site_that_is_no_longer_configured_is_told() -> None:
+    left = SiteState("old", cursor=9, waiting={"mailer": 2, "other": 1})
+    (line,) = told(replace(WELL, sites=(*WELL.sites, left)))
+    assert "Site old is no longer in the configuration, and 3 deliveries of it can't be run." in line
+    assert "`callsheet skip studio.toml --site old`" in line
+    assert told(replace(WELL, sites=(*WELL.sites, replace(left, waiting={"mailer": 0})))) == []
+
+
 def test_what_a_stopped_daemon_heard_of_its_site_is_no_trouble_of_now() -> None:
     assert WELL.heartbeat is not None
     stopped = replace(WELL.heartbeat, at=NOW - 600)

@@ -272,6 +272,7 @@ TABLE: dict[str, Entry] = {
         "Site {site} ({address}) does not show the event log that was read before: {problem}. Nothing is read from it, and none of "
         "its deliveries is run, until `callsheet reset-cursor` says how to go on; `callsheet status` shows the choices.",
     ),
+    "site.resumed": _says(INFO, "Site {site} is read on behind event {cursor}. The last event that was read is of {created_at}."),
     "site.recognized": _says(INFO, "Site {site} is read again, behind event {cursor}."),
     "events.read": Entry(DEBUG, _got),
     "events.sifted": _says(INFO, "Far behind: up to event {until}, only events of the {types} types that plugins want are read."),

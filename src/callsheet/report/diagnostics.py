@@ -18,6 +18,7 @@ from callsheet.domain.overview import (
     WorkerRow,
 )
 from callsheet.domain.plugin import PluginRecord, PluginState
+from callsheet.domain.reading import SiteState
 from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
 
 STALE_AFTER = 15.0
@@ -47,11 +48,13 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     # What a daemon that is away last heard of its sites and workers says nothing of now.
     health, workers = ((), ()) if daemon else (shown.health, shown.workers)
     broken = {(one.key.site, one.key.name) for one in shown.plugins if one.state is PluginState.BROKEN}
+    configured = {one.site for one in health}
     silent = {one.site for one in health if one.error is not None}
     last = {one.key: gist(one.last) for one in shown.failing}
     return [
         *daemon,
         *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(trouble for one in shown.sites if health and one.site not in configured for trouble in _of_dropped_site(one, config)),
         *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
         *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
@@ -92,6 +95,15 @@ def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
         f"Site {health.site} ({health.url}) has not answered{lasting}: {first_line(health.error).removeprefix(f'{health.url}: ')}",
         f"Nothing is lost: the daemon tries on, and will catch up. `{command('check', config)}` tells what is wrong.",
     )
+
+
+def _of_dropped_site(state: SiteState, config: str) -> Iterator[Trouble]:
+    waiting = sum(state.waiting.values())
+    if waiting:
+        yield Trouble(
+            f"Site {state.site} is no longer in the configuration, and {count(waiting, 'delivery')} of it can't be run.",
+            f"Configure it again under that name, or give them up with `{command('skip', config, f'--site {state.site}')}`.",
+        )
 
 
 def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:

@@ -47,6 +47,7 @@ class LogCheck:
         self._looked_at = -math.inf
         self._missing_since: float | None = None
         self._hidden: set[int] = set()
+        self._begun = False
         self.asked = False
         """The last ``passed`` has asked the site."""
         self.problem: str | None = None
@@ -127,6 +128,10 @@ class LogCheck:
         if self.problem is not None:
             self.problem = None
             telemetry.emit("site.recognized", site=self._site, cursor=state.cursor)
+        elif not self._begun and state.recent:
+            made = state.recent[-1].created_at
+            telemetry.emit("site.resumed", site=self._site, cursor=state.cursor, created_at=made)
+        self._begun = True
         if state.address is None:
             self._record(state, address=self._address)
         if at_cursor is not None and at_cursor not in state.recent:

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from callsheet.cli.command_context import config_argument, find_config
+from callsheet.cli.command_context import LEDGER, config_argument, find_config
 from callsheet.cli.examples import examples
 from callsheet.discovery import Discovery, discover
-from callsheet.errors import ConfigError
+from callsheet.errors import ConfigError, StateError
 from callsheet.report.formatting import count
 from callsheet.report.json_output import print_json
 from callsheet.settings import Settings, SiteSettings
@@ -52,6 +52,7 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     path = find_config(config)
     try:
         loaded = load_with_notes(path)
+        _check_first_start(loaded.settings)
     except ConfigError as error:
         if not as_json:
             raise
@@ -64,6 +65,18 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     else:
         click.echo("\n".join(_lines(path, loaded.settings, loaded.notes, checked, offline=offline)))
     return WELL if well else TROUBLE
+
+
+def _check_first_start(settings: Settings) -> None:
+    """Raise ConfigError where a first start would be refused for its id file."""
+    if (settings.state / LEDGER).exists():
+        return
+    from callsheet.first_start import check_id_file  # noqa: PLC0415 - as above
+
+    try:
+        check_id_file(settings)
+    except StateError as error:
+        raise ConfigError([f"{settings.source}: {error}"]) from None
 
 
 def _check(site: SiteSettings, *, offline: bool) -> _Checked:
