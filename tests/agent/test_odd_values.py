@@ -242,3 +242,13 @@ def test_odd_log_records_and_addresses_are_taken_as_far_as_they_can_be(stage: St
     assert len(records[-1]["message"]) < 1_100_000
     (emails,) = recorder.named("plugin.emails")
     assert emails.facts["emails"] == ["ada@studio.test", r"caf\udce9@studio.test", "bad Bcc: x@studio.test"]
+
+
+def test_a_huge_log_record_is_cut_with_a_remark_and_the_worker_goes_on(stage: Stage, recorder: telemetry.Recorder) -> None:
+    stage.start("large", legacy("logger.warning('x' * 60_000_000)"))
+
+    (report,) = stage.do(stage.run("large", "callback"))
+
+    assert report.verdict is Verdict.OK
+    (record,) = (one.facts["record"] for one in recorder.named("plugin.record"))
+    assert record["message"] == "x" * 1_000_000 + "... (59000000 letters more)"

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Type
 
 from callsheet.agent.failures import Secrets
 from callsheet.wire.frames import Message
+from callsheet.wire.texts import LONGEST_RECORD, cut_short
 
 _plain = logging.Formatter()
 _PREFIX = "plugin."
@@ -75,7 +76,7 @@ class RecordHandler(logging.Handler):
             "name": record.name,
             "levelno": record.levelno,
             "levelname": record.levelname,
-            "message": self._secrets.cut(text),
+            "message": cut_short(self._secrets.cut(text), LONGEST_RECORD),
             "created": record.created,
             "pathname": record.pathname,
             "funcName": record.funcName,

@@ -45,9 +45,9 @@ class Channel:
             return
         try:
             with self._turn:
-                written = os.write(self._descriptor, data)
-                while written < len(data):  # a pipe takes large frames in pieces
-                    written += os.write(self._descriptor, data[written:])
+                left = memoryview(data)  # a pipe takes large frames in pieces
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
         except BrokenPipeError:
             os._exit(ORPHANED)
         except OSError as error:

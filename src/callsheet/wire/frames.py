@@ -122,9 +122,12 @@ def split(buffer: bytearray) -> Iterator[Message]:
     """The whole frames at the head of ``buffer``, which loses them once all were taken. Raises BrokenFrameError.
 
     For the frames of a worker, which are ASCII: their text is cut from the buffer as a whole, since there can be 50,000 a second.
+    A frame that is not whole yet costs nothing: a large one comes in a thousand pieces.
     """
-    text = buffer.decode("latin-1")
     at, end = 0, len(buffer)
+    if end < LENGTH.size or end < LENGTH.size + _length(buffer, 0):
+        return
+    text = buffer.decode("latin-1")
     while True:
         body = at + LENGTH.size
         if body > end:

@@ -11,6 +11,9 @@ import hashlib
 LONGEST_NAME = 200
 """Letters of a name by which something is found again: of a callback, of a lane."""
 
+LONGEST_RECORD = 1_000_000
+"""Letters of a log record's text; one that holds a whole answer of a server must not fill the daemon's memory, nor the disk."""
+
 _DIGITS = 12
 
 

@@ -56,7 +56,7 @@ class Process:
         self.exit = _exit_descriptor(self.pid)
         """Readable once the process has ended; -1 where the system has no such thing."""
         self._measured = psutil.Process(self.pid)
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[memoryview] = deque()
 
     @property
     def unsent(self) -> bool:
@@ -65,7 +65,7 @@ class Process:
 
     def send(self, frame: bytes) -> None:
         """Write as much as the pipe takes now, and keep the rest."""
-        self._unsent.append(frame)
+        self._unsent.append(memoryview(frame))
         self.flush()
 
     def flush(self) -> None:

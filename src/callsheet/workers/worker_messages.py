@@ -18,7 +18,7 @@ from callsheet.domain.plugin import Manifest, PluginFile
 from callsheet.errors import ProtocolError
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.wire import frames
-from callsheet.wire.texts import LONGEST_NAME, cut_short, storable
+from callsheet.wire.texts import LONGEST_NAME, LONGEST_RECORD, cut_short, storable
 from callsheet.workers import checks, load_failures
 from callsheet.workers.checks import Finding
 
@@ -44,8 +44,8 @@ _ON_DEAD: dict[str, OnDead] = {"continue": "continue", "hold": "hold"}
 _PROBLEM = 100_000
 """Letters that are kept of why a plugin can't be used."""
 
-_RECORD = 1_000_000
-"""Letters that are kept of a log record."""
+_RECORD = LONGEST_RECORD + 100
+"""Letters that are kept of a log record, should a worker send more; its own remark on what it has cut has room."""
 
 
 def setup_message(setup: WorkerConfig, toolkit: Mapping[str, Any] | None = None) -> frames.Message:
