@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Report, Run, RunEnded
@@ -18,16 +18,29 @@ from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginSt
 from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
 
 
+class OddEvent(NamedTuple):
+    """An event that could not be taken as the site has it, and why. ``taken``: it could without that; else it is left out.
+
+    ``event_id``: its id; where that is what is odd, as text.
+    """
+
+    event_id: int | str
+    why: str
+    taken: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Events in ascending id order; ``full`` when there may be more behind the last.
 
-    ``at``: the site's own time of the answer, in seconds since the epoch; None where the site doesn't say.
+    ``at``: the site's own time of the answer, in seconds since the epoch; None where the site doesn't say. ``odd``: what was wrong
+    with events of it.
     """
 
     events: tuple[Event, ...]
     full: bool
     at: float | None = field(default=None, compare=False)
+    odd: tuple[OddEvent, ...] = field(default=(), compare=False)
 
 
 Told = Callable[[int, int], None]

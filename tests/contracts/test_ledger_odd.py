@@ -65,3 +65,18 @@ def test_what_operators_and_the_daemon_say_may_be_odd(desk: Desk) -> None:
     assert (shown.heartbeat.config, shown.health[0].error) == (f"/etc/{KEPT}.toml", KEPT)
     assert [row.problem for row in shown.workers] == [KEPT, ""]
     assert [hold.lane for one in shown.plugins for hold in one.holds] == [KEPT]
+
+
+def test_a_run_has_no_more_than_a_worker_can_be_handed_at_once(desk: Desk) -> None:
+    letters = "x" * 6_000_000
+    desk.record(*(delivery(number)._replace(event=event(number, note=letters)) for number in range(1, 6)))
+    runs = []
+    while found := desk.claim():
+        runs.append([event_ids(run) for run in found])
+        desk.settle_done(found[0])
+    assert runs == [[[1, 2]], [[3, 4]], [[5]]]
+
+
+def test_an_event_that_is_longer_than_a_run_may_be_is_handed_out_alone(desk: Desk) -> None:
+    desk.record(delivery(1)._replace(event=event(1, note="x" * 20_000_000)), delivery(2))
+    assert event_ids(desk.claim_one()) == [1]

@@ -25,7 +25,7 @@ def test_each_entity_comes_with_the_text_that_says_it(
     whole = {"results": {"entities": entities, "paging_info": {"has_next_page": False}}}
     answer, texts = decoded(json.dumps(whole, separators=separators, ensure_ascii=ascii_only))
     assert answer == whole
-    assert [json.loads(text) for text in texts] == entities
+    assert [json.loads(text or "") for text in texts] == entities
 
 
 @pytest.mark.parametrize(

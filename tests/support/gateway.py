@@ -146,7 +146,8 @@ class Gateway(_Listener):
     """In front of the site at ``url``. ``tls``: certificate and key files, where it speaks TLS.
 
     ``only``: the fault meets requests that have one of these texts alone; none: all. ``at_hello``: what is done to a connection
-    before TLS begins. ``media``: answers by path, for what the sandbox doesn't have.
+    before TLS begins. ``media``: answers by path, for what the sandbox doesn't have. ``rewritten``: bytes of the site's answers and
+    what is put in their place.
     """
 
     def __init__(self, url: str, tls: tuple[Path, Path] | None = None) -> None:
@@ -157,6 +158,7 @@ class Gateway(_Listener):
         self.media: dict[str, bytes] = {}
         self.received: dict[str, bytes] = {}
         """The last body that came to each of those."""
+        self.rewritten: dict[bytes, bytes] = {}
         super().__init__()
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
 
@@ -190,6 +192,8 @@ class Gateway(_Listener):
         got = site.getresponse()
         data = got.read()
         site.close()
+        for was, becomes in self.rewritten.items():
+            data = data.replace(was, becomes)
         return answer(data, got.headers["Content-Type"], got.status, Date=got.headers["Date"] or "")
 
 

@@ -115,7 +115,7 @@ def test_an_event_that_can_not_be_kept_is_passed_by_and_its_page_recorded(desk: 
         assert bisection.record(desk.ledger, Intake(SITE, tuple(page), cursor=9), desk.now) == 8
     assert desk.ledger.site(SITE).cursor == 9
     assert desk.run_all() == [1, 2, 3, 4, 6, 7, 8, 9]
-    assert [(one.facts["event_id"], one.facts["callback"]) for one in recorder.signals] == [(5, "plugin.react")]
+    assert [(one.facts["event_id"], one.facts["whom"]) for one in recorder.signals] == [(5, "callback plugin.react")]
 
 
 def test_an_event_that_can_not_be_kept_for_one_plugin_reaches_the_others(desk: Desk) -> None:

@@ -43,8 +43,11 @@ class Links:
     exact: frozenset[tuple[str, int]] = frozenset()
 
     def have(self, kind: str | None, number: int | None, name: str | None = None) -> bool:
-        """Whether the link of that type, id and name is one of those meant."""
-        return number in self.ids or name in self.names or kind in self.types or (kind, number) in self.exact
+        """Whether the link of that type, id and name is one of those meant. What is none of these is not meant."""
+        try:
+            return number in self.ids or name in self.names or kind in self.types or (kind, number) in self.exact
+        except TypeError:  # a list, an object
+            return False
 
     def plain(self) -> dict[str, Any]:
         """The same as lists, sorted."""

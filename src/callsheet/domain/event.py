@@ -13,6 +13,9 @@ from callsheet.wire.event_facts import Entity
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
+LARGEST_ID = 10**12
+"""Ids of events are below it: more than a log has, and few enough that a ledger can tell the events of several logs apart."""
+
 
 @dataclass(frozen=True)
 class Event:

@@ -76,13 +76,6 @@ def _got(signal: Signal) -> Line | None:
     return Line(DEBUG, f"Got {facts['count']} events: {facts['first']} to {facts['last']}.") if facts["count"] else None
 
 
-def _left_out(signal: Signal) -> Line:
-    facts = signal.facts
-    whom = f"callback {facts['callback']}" if facts.get("callback") else "all plugins"
-    text = f"Event {facts['event_id']} is passed by for {whom}, since it can't be taken: {facts['why']}. Look at it on the site."
-    return Line(ERROR, text)
-
-
 def _ids(facts: Mapping[str, Any], one: str, several: str) -> str:
     """``one 7`` or ``several 7-9``."""
     first, last = facts["first"], facts["last"]
@@ -276,7 +269,12 @@ TABLE: dict[str, Entry] = {
     "site.recognized": _says(INFO, "Site {site} is read again, behind event {cursor}."),
     "events.read": Entry(DEBUG, _got),
     "events.sifted": _says(INFO, "Far behind: up to event {until}, only events of the {types} types that plugins want are read."),
-    "event.left_out": Entry(ERROR, _left_out),
+    "event.reduced": _says(
+        WARNING, "Event {event_id} is handed on without what can't be taken of it: {why}. Plugins find None in its place."
+    ),
+    "event.left_out": _says(
+        ERROR, "Event {event_id} is passed by for {whom}, since it can't be taken: {why}. Look at it on the site."
+    ),
     "outcome.refused": _says(
         ERROR,
         "What came of delivery {delivery_id} can't be kept, and it is {state}: {why}. `callsheet deliveries {delivery_id}` shows "

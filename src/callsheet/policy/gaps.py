@@ -92,9 +92,9 @@ def age(event: Event, now: float) -> float:
     """Seconds since the event was made; 0 for a time that can't be read, so that its gap is waited for."""
     try:
         made = datetime.fromisoformat(str(event.data["created_at"]))
-    except (KeyError, ValueError):
+        return now - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
+    except (KeyError, ValueError, OverflowError):
         return 0.0
-    return now - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
 
 
 def _fill(gaps: list[Gap], event_id: int) -> tuple[list[str | None], list[Gap]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from callsheet.domain.callback import GLOBAL, SETTLING, Callback
 from callsheet.domain.event import Event
+from callsheet.wire.texts import LONGEST_NAME, short_name
 
 
 def key(lane: str, event: Event, callback: str) -> str:
@@ -35,7 +36,8 @@ def of(callback: Callback, event: Event) -> str:
     found = key(callback.lane, event, callback.key.name)
     if callback.toolkit:
         found = f"toolkit:{_link_id(event.data.get('project'))}|{found}"
-    return f"{SETTLING}{callback.key.name}:{found}" if callback.settle else found
+    found = f"{SETTLING}{callback.key.name}:{found}" if callback.settle else found
+    return found if len(found) <= LONGEST_NAME and found.isascii() and "\0" not in found else short_name(found)
 
 
 def _entity(event: Event) -> str:

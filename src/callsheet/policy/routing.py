@@ -117,7 +117,7 @@ def admits(rule: AttributeRule, attribute: str | None) -> bool:
     """Whether an event with that ``attribute_name`` passes. ASK passes here: the worker decides."""
     if rule.rule is Rule.ANY or rule.rule is Rule.ASK:
         return True
-    if not attribute:
+    if not attribute or not isinstance(attribute, str):
         return False
     return attribute in rule.values if rule.rule is Rule.AMONG else attribute in rule.text
 
@@ -139,4 +139,4 @@ def means(only: Mapping[str, Links], event: Event) -> bool:
 def _is_one_of(links: Links, kind: str | None, number: int | None, name: str | None) -> bool:
     if links.have(kind, number, name):
         return True
-    return kind == "ApiUser" and name is not None and without_version(name) in links.names
+    return kind == "ApiUser" and isinstance(name, str) and without_version(name) in links.names

@@ -90,7 +90,9 @@ def describe(ledger: Ledger, plugin: PluginFile, manifest: Manifest, now: float)
 
 def tell_left_out(site: str, event_id: object, why: str, callback: CallbackKey | None = None) -> None:
     """Say that an event is passed by, for everybody or for that callback alone, and why."""
-    telemetry.emit("event.left_out", site=site, event_id=event_id, callback=callback and str(callback), why=why)
+    telemetry.emit(
+        "event.left_out", site=site, event_id=event_id, whom="all plugins" if callback is None else f"callback {callback}", why=why
+    )
 
 
 def _halve(items: Sequence[T], write: Callable[[Sequence[T]], None], refuse: Callable[[T, Exception], None]) -> None:

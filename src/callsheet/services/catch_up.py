@@ -60,6 +60,7 @@ class CatchUpReader:
             # Gaps are watched at the cursor alone, so events that none of these wants need not come.
             page = self._log.read(position, self._page, until=stop, types=routes.types)
             self._monitor.answered()
+            self._router.tell_odd(page.odd)
             tell_read(self._site, page.events, self._steady() - began, late=0)
             reached = page.events[-1].id if page.full and page.events else stop
             deliveries = routed(self._site, routes, page.events, own)

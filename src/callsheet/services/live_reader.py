@@ -115,6 +115,7 @@ class LiveReader:
             if found.cursor > cursor
             else {}
         )
+        self._router.tell_odd(page.odd)
         tell_read(self._reading.site, page.events, self._steady() - began, late=len(found.late))
         _tell_gaps(self._reading.site, found, (*found.expired, *expired))
         if found.cursor > cursor or late or kept != state.gaps:

@@ -19,7 +19,7 @@ from callsheet.policy.routing import Routes
 from callsheet.ports import EventLog, Ledger
 from callsheet.services import bisection
 from callsheet.services.plugin_registry import PluginRegistry
-from callsheet.services.router import routed
+from callsheet.services.router import routed, tell_odd
 from callsheet.services.service import Service
 
 LOOK_EVERY = 0.5
@@ -99,6 +99,7 @@ class ReplayService(Service):
         deliveries: tuple[NewDelivery, ...] = ()
         if wanted is not None:
             page = self._log.read(wanted.after, self._page, until=wanted.until, missing=wanted.besides)
+            tell_odd(self._site, page.odd)
             routes = Routes(one for one in callbacks if replay.callback in {None, one.key.name})
             deliveries = tuple(routed(self._site, routes, page.events))
             reached = page.events[-1].id if page.full and not wanted.besides else wanted.reach

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from callsheet import telemetry
 from callsheet.domain.delivery import NewDelivery
 from callsheet.domain.event import Event
 from callsheet.domain.reading import Gap, Intake, SiteState
 from callsheet.policy.routing import Routes
-from callsheet.ports import Ledger
+from callsheet.ports import Ledger, OddEvent
 from callsheet.services import bisection
 from callsheet.services.plugin_registry import Ready
 
 OWED = 1e15
 """A gap with this end never ends: a late event that a plugin could not be given when it showed, kept for it until it can, since it
 was loading, broken or away, or had not come to that id yet and may have read the page without it."""
+
+MOST_ODD = 1000
+"""Events without ids that are remembered, so as to tell of each once."""
 
 
 class Router:
@@ -34,6 +37,7 @@ class Router:
         self._routes: dict[tuple[str, ...], Routes] = {}
         self._version = -1
         self._left_out: set[str] = set()
+        self._odd: set[OddEvent] = set()
 
     def routes(self, names: Iterable[str], ready: Ready) -> Routes:
         """The routes to these plugins, in the plugins' order."""
@@ -62,6 +66,14 @@ class Router:
             owed += [Gap(event.id, event.id, OWED, name) for name in names if name not in takers]
             telemetry.emit("gap.filled", site=self._site, event_id=event.id, plugin=owner)
         return deliveries, tuple(owed)
+
+    def tell_odd(self, odd: Sequence[OddEvent]) -> None:
+        """Say it, once: an event that can't be passed for good, since it has no id, comes with each page."""
+        new = set(odd) - self._odd
+        if len(self._odd) > MOST_ODD:
+            self._odd.clear()
+        self._odd |= new
+        tell_odd(self._site, sorted(new, key=odd.index))
 
     def record(self, intake: Intake) -> None:
         """Record what one page changes, in one transaction."""
@@ -101,6 +113,15 @@ def has_passed(state: SiteState, plugin: str, event_id: int) -> bool:
     """Whether the plugin stands behind that id."""
     position = state.positions.get(plugin)
     return position is None or position >= event_id
+
+
+def tell_odd(site: str, odd: Iterable[OddEvent]) -> None:
+    """Say which events could not be taken as the site has them."""
+    for one in odd:
+        if one.taken:
+            telemetry.emit("event.reduced", site=site, event_id=one.event_id, why=one.why)
+        else:
+            bisection.tell_left_out(site, one.event_id, one.why)
 
 
 def tell_read(site: str, events: tuple[Event, ...], seconds: float, *, late: int) -> None:

@@ -76,7 +76,7 @@ class RawShotgun(Shotgun):
             return json.loads(body)
         answer, texts = decoded(text)
         # Nearly no page has any such; a look at the page as a whole costs a tenth of a look at each.
-        self.texts += [None if _changed(one) else one for one in texts] if _changed(text) else texts
+        self.texts += [None if one is None or _changed(one) else one for one in texts] if _changed(text) else texts
         return answer
 
     def _parse_records(self, records: Any) -> Any:

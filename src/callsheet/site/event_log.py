@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from callsheet.domain.event import Event
+from callsheet.domain.event import LARGEST_ID, Event
 from callsheet.domain.reading import Fingerprint, Gap
+from callsheet.errors import SiteError
 from callsheet.policy.log_identity import fingerprint
-from callsheet.ports import Page
+from callsheet.ports import OddEvent, Page
 from callsheet.site.client import RawShotgun, SiteClient
+from callsheet.site.event_checks import checked
 
 FIELDS = ("event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at")
 """What plugins get of an event, besides ``type`` and ``id``."""
+
+_ASKABLE = 2**31 - 1
+"""The largest id that a site takes in a filter."""
+
+_MOST_ODD = 10_000
+"""Events in a row without usable ids behind which another is looked for."""
 
 
 class SiteEventLog:
@@ -21,6 +30,7 @@ class SiteEventLog:
 
     def __init__(self, site: str, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
         self._site = site
+        self._url = url
         self._client = SiteClient(url, script, key, proxy=proxy, timeout=timeout)
 
     def newest_id(self) -> int:
@@ -33,7 +43,8 @@ class SiteEventLog:
             return {}
         wanted = [["id", "in", list(ids)]]
         found = self._client.ask(lambda client: client.find("EventLogEntry", wanted, ["event_type", "created_at"]))
-        return {event.id: fingerprint(event) for event in (Event(self._site, data) for data in found)}
+        events = (checked(self._site, data, None)[0] for data in found)
+        return {event.id: fingerprint(event) for event in events if event is not None}
 
     def settled_id(self, after: int, before: float) -> int:
         """See ports.EventLog."""
@@ -56,18 +67,38 @@ class SiteEventLog:
         if types is not None and not types and not missing:
             return Page((), full=False)
         filters = _filters(after, until, missing, types)
-        found, texts = self._client.ask(lambda client: _find(client, filters, limit))
-        return Page(tuple(_events(self._site, found, texts)), full=len(found) >= limit, at=self._client.answered_at)
+        while True:
+            found, texts = self._client.ask(partial(_find, filters=filters, limit=limit))
+            events, odd = _events(self._site, found, texts)
+            full = len(found) >= limit
+            if events or not full:
+                return Page(events, full=full, at=self._client.answered_at, odd=odd)
+            if limit > _MOST_ODD:
+                raise SiteError(f"{self._url} shows nothing but events without usable ids, such as {odd[0].event_id}.")
+            limit *= 2  # there is no id behind which to read on, but there may be one behind these
 
     def close(self) -> None:
         """See ports.EventLog."""
         self._client.close()
 
     def _first_id(self, filters: list[Any], direction: str) -> int | None:
+        found = self._first(filters, direction)
+        if found is None or found < LARGEST_ID:
+            return found
+        found = self._first([*filters, ["id", "less_than", _ASKABLE]], direction)
+        if found is not None and found >= LARGEST_ID:
+            raise SiteError(f"{self._url} was asked for events below id {_ASKABLE}, and shows event {found}.")
+        return found
+
+    def _first(self, filters: list[Any], direction: str) -> int | None:
         found = self._client.ask(
             lambda client: client.find_one("EventLogEntry", filters, ["id"], order=[{"field_name": "id", "direction": direction}])
         )
-        return int(found["id"]) if found else None
+        if not found:
+            return None
+        if type(found.get("id")) is not int:
+            raise SiteError(f"{self._url} shows an event whose id is {found.get('id')!r:.100}, and no number.")
+        return int(found["id"])
 
 
 def _find(client: RawShotgun, filters: list[Any], limit: int) -> tuple[list[dict[str, Any]], list[str | None]]:
@@ -79,10 +110,13 @@ def _find(client: RawShotgun, filters: list[Any], limit: int) -> tuple[list[dict
     return found, texts
 
 
-def _events(site: str, found: Sequence[Mapping[str, Any]], texts: Sequence[str | None]) -> Iterator[Event]:
+def _events(
+    site: str, found: Sequence[Mapping[str, Any]], texts: Sequence[str | None]
+) -> tuple[tuple[Event, ...], tuple[OddEvent, ...]]:
     if len(texts) < len(found):  # it wrote them in a way that the texts can't be told apart
-        return (Event(site, data) for data in found)
-    return (Event(site, data, text) for data, text in zip(found, texts, strict=False))
+        texts = [None] * len(found)
+    pairs = [checked(site, data, text) for data, text in zip(found, texts, strict=False)]
+    return tuple(event for event, _ in pairs if event is not None), tuple(odd for _, odd in pairs if odd is not None)
 
 
 def _filters(after: int, until: int | None, missing: Sequence[Gap], types: frozenset[str] | None) -> list[Any]:

@@ -84,7 +84,7 @@ class RangePrefetch:
             # Whether a log without an end goes on is for the plain read behind the last range to say.
             more = self._end != self._scope.until or bool(self._asked) or self._next < (self._end or 0)
             if events or not more:
-                return Page(events, full=more, at=answer.page.at)
+                return Page(events, full=more, at=answer.page.at, odd=answer.page.odd)
         self.forget()
         return None
 

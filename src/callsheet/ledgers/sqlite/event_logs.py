@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from callsheet.domain.event import LARGEST_ID
 from callsheet.domain.operation import Reset
 
-_IDS = 10**12
-"""More ids than a log has."""
 _LOGS = 10**6
 """More logs than a site has."""
 
@@ -44,7 +43,7 @@ _GO_ON = (
 
 def real_id(stored: int) -> int:
     """The event's id in its log."""
-    return stored % _IDS
+    return stored % LARGEST_ID
 
 
 def stored_ids(tx: sqlite3.Connection, event_id: int) -> list[int]:
@@ -65,4 +64,4 @@ def set_site(tx: sqlite3.Connection, site_id: int, reset: Reset, now: float) -> 
 
 
 def _offset(epoch: int) -> int:
-    return (_LOGS - epoch) * _IDS
+    return (_LOGS - epoch) * LARGEST_ID

@@ -15,6 +15,9 @@ from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import count_running, resume
 from callsheet.ledgers.sqlite.state_counters import StateCounters, reserve
 
+LONGEST_RUN = 16_000_000
+"""Letters of the events of a run, unless a single one has more: it goes to its worker as one frame."""
+
 # Some look-ups in an index per plugin with free slots, whatever waits. What an operator holds, nobody waits for.
 _DUE = f"""
     SELECT
@@ -129,11 +132,17 @@ def recover(tx: sqlite3.Connection, now: float) -> int:
 
 
 def _consecutive(tx: sqlite3.Connection, site_id: int, lane_id: int, most: int, now: float) -> list[_Open]:
-    """The first open deliveries of a lane, up to one that is not to be tried again yet (a late event may stand before it)."""
-    rows = [_Open(*row) for row in tx.execute(_OPEN, (site_id, lane_id, most))]
-    for place, row in enumerate(rows):
-        if row.state == State.RETRYING and (row.due or 0.0) > now:
-            return rows[:place]
+    """The first open deliveries of a lane, up to one that is not to be tried again yet (a late event may stand before it), and no
+    more than a worker can be handed at once.
+    """
+    rows: list[_Open] = []
+    letters = 0
+    for row in tx.execute(_OPEN, (site_id, lane_id, most)):
+        one = _Open(*row)
+        letters += len(one.payload)
+        if (one.state == State.RETRYING and (one.due or 0.0) > now) or (rows and letters > LONGEST_RUN):
+            break
+        rows.append(one)
     return rows
 
 
