@@ -131,8 +131,14 @@ class Daemon:
                 executor.warm(site.name, int(project) if project.isdigit() else project)
         sites = self._settings.sites
         in_turn = {site.name for site in sites if site.order == "global"}
-        registry = PluginRegistry({site.name: site.plugins for site in sites}, executor, ledger, in_turn=in_turn)
         intakes: list[IntakeService] = []
+        registry = PluginRegistry(
+            {site.name: site.plugins for site in sites},
+            executor,
+            ledger,
+            in_turn=in_turn,
+            answers=lambda name: any(intake.answers for site, intake in zip(sites, intakes, strict=False) if site.name == name),
+        )
         replays: list[ReplayService] = []
         dispatch = Dispatch(
             executor,

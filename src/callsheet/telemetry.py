@@ -39,7 +39,11 @@ SIGNALS: dict[str, str] = {
     "plugin.loading": "site, plugin, path",
     "plugin.reloading": "site, plugin, path",
     "plugin.ready": "site, plugin, path, callbacks (names), pid, python",
-    "plugin.broken": "site, plugin, path, where (import|register|describe), problem, level (ERROR|CRITICAL), logger",
+    "plugin.broken": (
+        "site, plugin, path, where (find|import|register|describe|site), problem, level (WARNING|ERROR|CRITICAL), logger, "
+        "passing (bool: it is loaded again by itself)"
+    ),
+    "plugin.as_is": "site, plugin, path, problem: what it registers is taken for all, though the API does not answer it",
     "plugin.gone": "site, plugin, path, position",
     "plugin.returned": "site, plugin, position, behind (in words): its file was gone for too long, so it is held",
     "plugin.behind": "site, plugin, position, why (full|loading|broken|gone)",

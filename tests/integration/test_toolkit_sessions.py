@@ -359,6 +359,38 @@ def test_a_legacy_plugin_is_hosted_by_one_line_of_configuration(studio: Studio) 
         assert report.failure.text.startswith(str(paths[project]))
 
 
+def test_a_plugin_that_met_an_outage_in_a_session_is_loaded_there_again(studio: Studio) -> None:
+    # Given a plugin that asks its site for something while it registers, which could be loaded outside of Toolkit
+    project = studio.project("moth")
+    studio.installation.localized(project, NEW)
+    key = studio.sandbox.add_script("validated", "key-of-validated")
+    stage = studio.stage(hosted=("where",))
+    manifest = stage.start(
+        "where",
+        f"""
+        import shotgun_api3
+        def registerCallbacks(reg):
+            sg = shotgun_api3.Shotgun({studio.sandbox.url!r}, "validated", {key!r}, connect=False)
+            try:
+                sg.find_one("Project", [])
+            except Exception:
+                return
+            reg.registerCallback("validated", {key!r}, callback, None, None)
+        def callback(sg, logger, event, args): pass
+        """,
+    )
+    assert manifest.problem is None
+    # When the site does not answer it in the session
+    studio.sandbox.faults.status(503, script="validated")
+    (report,) = stage.do(of(stage, project))
+    # Then that is no fault of the delivery's, and the session loads it again for the next try
+    assert report.failure is not None
+    assert (report.passing, report.failure.kind) == (True, "PluginNotLoaded")
+    studio.sandbox.faults.clear()
+    (report,) = stage.do(of(stage, project))
+    assert report.failure is None, report.failure
+
+
 CALLS = """
 import os, threading
 from callsheet import on

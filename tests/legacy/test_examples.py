@@ -6,16 +6,20 @@ import fcntl
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from callsheet.domain.callback import Callback
+from callsheet.domain.plugin import Manifest
 from callsheet.sandbox import Sandbox
+from callsheet.workers.local_executor import LocalExecutor
 from tests.support import compare_sites as comparing
 from tests.support import stream
+from tests.support.executor_bench import SITE, Stage, setup
 from tests.support.legacy_install import Daemon, Install
 from tests.support.reference import checkout, needs_reference
 
@@ -211,3 +215,41 @@ def said(log: str) -> list[str]:
     """The lines that the plugin itself logged, without time."""
     lines = (line.split(" - ", 1)[1] for line in log.splitlines() if re.match(r"\d{4}-\d\d-\d\d .* - plugin\.", line))
     return [re.sub(r"0x[0-9a-f]+", "0x", line) for line in lines if " - INFO - " in line]
+
+
+def test_an_outage_while_they_are_loaded_costs_no_example_its_callbacks(tmp_path: Path) -> None:
+    """15 of them look at the site first, catch what goes wrong, warn, and register nothing."""
+    names = sorted(path.stem for path in examples().glob("*.py"))
+    assert len(names) == EXAMPLES
+    with Sandbox() as site:
+        config = setup(site.url, environ={**environment(site), "PATH": "/usr/bin:/bin"})
+        executor = LocalExecutor({SITE: config}, tmp_path)
+        stage = Stage(examples(), executor)
+        try:
+            wanted = {name: loaded(stage, name) for name in names}
+            for method in ("read", "schema_field_read", "schema_read"):
+                site.faults.status(503, method=method)
+            lost = [stage.load(name) for name in names]
+            assert sum(one.passing for one in lost) >= LOOK_FIRST
+            site.faults.clear()
+            latest = {one.plugin.name: one for one in lost}
+            stage.until(lambda: not any(one.passing for one in settled(stage, latest)))
+            assert {name: one.callbacks for name, one in latest.items()} == wanted
+        finally:
+            executor.close(0)
+
+
+LOOK_FIRST = 15
+"""So many of the examples ask the site for something while they register."""
+
+
+def loaded(stage: Stage, name: str) -> tuple[Callback, ...]:
+    manifest = stage.load(name)
+    assert manifest.problem is None, manifest.problem
+    return manifest.callbacks
+
+
+def settled(stage: Stage, latest: dict[str, Manifest]) -> Collection[Manifest]:
+    """What the plugins last said of themselves."""
+    latest.update({one.plugin.name: one for one in stage.heard if isinstance(one, Manifest)})
+    return latest.values()

@@ -175,3 +175,60 @@ def test_a_drain_does_not_wait_for_a_site_that_does_not_answer_callbacks(outage:
     studio.sandbox.faults.clear()
     studio.drain()
     assert all(studio.trace.events(name) == events for name in KINDS)
+
+
+VALIDATED = """
+import shotgun_api3
+
+def registerCallbacks(reg):
+    sg = shotgun_api3.Shotgun({url!r}, "validated", {key!r})
+    try:
+        sg.find_one("Project", [])
+    except Exception as error:
+        reg.logger.warning(error)
+        return
+    reg.registerCallback("validated", {key!r}, first, {{"Shotgun_Task_Change": "sg_status_list"}}, None)
+
+def first(sg, logger, event, args):
+    note("done", event)
+"""
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_a_plugin_that_met_an_outage_while_it_was_loaded_loses_nothing(studio: Studio, loaded_before: bool) -> None:
+    sandbox = studio.sandbox
+    text = VALIDATED.format(url=sandbox.url, key=sandbox.add_script("validated", "key-of-validated"))
+    studio.write("bystander", noting())
+    if loaded_before:
+        studio.write("validated", text)
+    with studio.started() as daemon:
+        before = list(sandbox.add_events(2)) if loaded_before else []
+        daemon.until(lambda: studio.trace.events("validated") == before)
+        # When a plugin is loaded, or loaded anew, that checks its site first, which does not answer it
+        sandbox.faults.status(503, method="read", script="validated")
+        studio.write("validated", text)
+        daemon.until(lambda: daemon.said("The site failed while the plugin at "))
+        events = list(sandbox.add_events(3))
+        daemon.until(lambda: studio.trace.events("bystander")[-3:] == events)
+
+        # Then that is a trouble, which says when it is loaded again
+        (trouble,) = daemon.until(lambda: [one for one in studio.status()["trouble"] if "again in" in one["what"]])
+        assert trouble["what"].startswith("The site failed while plugin validated loaded: read: ProtocolError: <ProtocolError for")
+        assert daemon.log.count("The site failed while the plugin at ") == 1
+
+        # And once the site answers it, it gets all that it missed, and all is well
+        sandbox.faults.clear()
+        daemon.until(lambda: studio.trace.events("validated") == [*before, *events])
+        daemon.until(lambda: not studio.status()["trouble"])
+
+
+def test_a_drain_waits_for_a_plugin_that_met_an_outage(studio: Studio) -> None:
+    sandbox = studio.sandbox
+    studio.write("validated", VALIDATED.format(url=sandbox.url, key=sandbox.add_script("validated", "key-of-validated")))
+    studio.drain()
+    events = list(sandbox.add_events(3))
+    sandbox.faults.status(503, method="read", script="validated", count=2)
+
+    studio.drain()
+
+    assert studio.trace.events("validated") == events

@@ -13,6 +13,7 @@ from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import Gap, SiteState
 from callsheet.report import json_output
 from callsheet.report.diagnostics import LONG_CALL, STALE_AFTER, troubles
+from callsheet.wire.frames import SITE_FAILED
 
 NOW = 1_700_000_000.0
 PLUGIN = PluginRecord(PluginKey("studio", "mailer"), "/plugins/mailer.py", 0, PluginState.READY, 0, None, 0, 0)
@@ -99,7 +100,26 @@ def test_a_broken_plugin_is_told_with_its_problem_and_its_file() -> None:
         with_plugin(state=PluginState.BROKEN, problem='Could not load it.\n\n  File "/plugins/mailer.py", line 3\nSyntaxError: bad')
     )
     assert "Plugin mailer can't be loaded: SyntaxError: bad (mailer.py, line 3)" in line
-    assert "Mend /plugins/mailer.py" in line
+    assert "Fix /plugins/mailer.py" in line
+
+
+@pytest.mark.parametrize("state", [PluginState.LOADING, PluginState.BROKEN])
+@pytest.mark.parametrize(("left", "again"), [(4.2, "it is loaded again in 4 s."), (None, "it is loaded again.")])
+def test_a_plugin_that_met_an_outage_is_told_with_when_it_is_loaded_again(
+    state: PluginState, left: float | None, again: str
+) -> None:
+    problem = f"{SITE_FAILED}/plugins/mailer.py loaded.\n\nread: ProtocolError: 503 busy\ninfo: ProtocolError: 503 busy"
+    worker = WorkerRow("studio", ("mailer",), state="backing off", retry_at=left and NOW + left)
+    (line,) = told(replace(with_plugin(state=state, problem=problem), workers=(worker,)))
+    assert line.startswith(f"The site failed while plugin mailer loaded: read: ProtocolError: 503 busy; {again}")
+    assert "it gets every event that it missed" in line
+
+
+def test_a_plugin_that_is_loaded_again_by_itself_is_told_so() -> None:
+    worker = WorkerRow("studio", ("mailer",), state="backing off", retry_at=NOW + 30)
+    (line,) = told(replace(with_plugin(state=PluginState.BROKEN, problem="Could not load it.\n\nOSError: EIO"), workers=(worker,)))
+    assert "Plugin mailer can't be loaded: OSError: EIO" in line
+    assert "it is loaded again in 30 s by itself, and when the file changes" in line
 
 
 def test_a_held_plugin_is_told_with_how_to_look_and_how_to_go_on() -> None:

@@ -6,21 +6,26 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callsheet.domain.callback import PluginKey
+from callsheet import telemetry
+from callsheet.domain.callback import CallbackKey, PluginKey
+from callsheet.domain.delivery import NewDelivery
 from callsheet.domain.overview import Heartbeat
-from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.services.heartbeat import HeartbeatService
-from callsheet.services.plugin_registry import PluginRegistry
+from callsheet.services.plugin_registry import AS_IS_LOADS, LOADING_LOADS, PluginRegistry
 from callsheet.telemetry import recording
 from callsheet.testing.inline_executor import InlineExecutor
+from tests.support.events import callback, event
 from tests.support.executor_bench import SITE, legacy, setup
 from tests.support.waiting import until
 
@@ -159,3 +164,125 @@ def test_what_stood_in_a_folder_that_can_not_be_seen_at_the_start_is_not_gone(tm
         ledger.enrol([files[1]], PluginState.LOADING, time.time())
         assert ledger.site(SITE).returned == {}
     executor.close(0)
+
+
+class Loads:
+    """Stands for the executor: which files were to be loaded."""
+
+    def __init__(self) -> None:
+        self.files: list[PluginFile] = []
+
+    def load(self, plugin: PluginFile) -> None:
+        self.files.append(plugin)
+
+    def unload(self, plugin: PluginKey) -> None:
+        pass
+
+
+@dataclass
+class Bench:
+    """A registry with one plugin, of which each load meets what the test says."""
+
+    registry: PluginRegistry
+    executor: Loads
+    ledger: SqliteLedger
+    answering: bool = True
+
+    def meets(self, *callbacks: str, problem: str | None = "The site failed while the plugin at x loaded.\n\nread: 503") -> None:
+        """The last load is over: the plugin has registered these, and its site has not answered all; unless there is no problem."""
+        known = tuple(callback(name, plugin="plugin") for name in callbacks)
+        file = self.executor.files[-1]
+        where = "site" if problem else ""
+        self.registry.described(Manifest(KEY, file.generation, known, problem, where, passing=problem is not None))
+        self.registry.step()
+
+    def is_in(self, state: PluginState) -> bool:
+        return self.registry.state(SITE, "plugin") is state
+
+    @property
+    def record(self) -> PluginRecord:
+        return self.ledger.plugins(SITE)[0]
+
+
+KEY = PluginKey(SITE, "plugin")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "plugin.py").write_text("")
+    with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
+        executor = Loads()
+        made: list[Bench] = []
+        registry = PluginRegistry(
+            {SITE: [tmp_path / "plugins"]},
+            executor,  # type: ignore[arg-type] # it has what a registry asks of one
+            ledger,
+            answers=lambda _: made[0].answering,
+        )
+        made.append(Bench(registry, executor, ledger))
+        registry.step()
+        yield made[0]
+
+
+def test_a_plugin_that_met_an_outage_keeps_its_place_and_what_waits(bench: Bench) -> None:
+    # Given a plugin with two callbacks, for one of which a delivery waits
+    bench.meets("first", "second", problem=None)
+    bench.ledger.record(Intake(SITE, (NewDelivery(CallbackKey(KEY, "second"), 0, event(7), "lane"),), cursor=7), 1.0)
+    with telemetry.recording() as recorder:
+        # When it is loaded again in an outage, again and again, and registers less
+        for _ in range(LOADING_LOADS):
+            bench.meets("first")
+            assert KEY.name not in bench.registry.ready(SITE).callbacks
+        # Then it is no more loading, but broken, which is said once, and nothing that waits is skipped
+        assert bench.is_in(PluginState.BROKEN)
+        assert len(recorder.named("plugin.broken")) == 1
+        assert not recorder.named("plugin.orphans")
+        assert (bench.record.waiting, [one.key.name for one in bench.record.callbacks]) == (1, ["first", "second"])
+        # When the site answers, then it goes on
+        bench.meets("first", "second", problem=None)
+        assert bench.is_in(PluginState.READY)
+        assert (bench.record.waiting, bench.record.problem) == (1, "")
+
+
+def test_it_counts_as_loading_at_first_so_that_a_drain_waits_for_it(bench: Bench) -> None:
+    for _ in range(LOADING_LOADS - 1):
+        bench.meets("first")
+        assert bench.is_in(PluginState.LOADING)
+        assert bench.registry.unserved({})
+        assert bench.record.problem.startswith("The site failed")
+    bench.meets("first")
+    assert not bench.registry.unserved({})
+
+
+def test_what_it_registers_each_time_though_the_site_answers_is_taken_as_it_is(bench: Bench) -> None:
+    with telemetry.recording() as recorder:
+        for _ in range(AS_IS_LOADS):
+            assert not bench.executor.files[-1].as_is
+            bench.meets("first")
+        assert bench.executor.files[-1].as_is
+        assert recorder.named("plugin.as_is", plugin="plugin")
+    bench.meets("first", problem=None)
+    assert bench.is_in(PluginState.READY)
+
+
+@pytest.mark.parametrize("registers", [["first"], []])
+def test_it_is_not_taken_as_it_is_in_an_outage_nor_where_it_registers_nothing(bench: Bench, registers: list[str]) -> None:
+    bench.answering = not registers
+    for _ in range(3 * AS_IS_LOADS):
+        bench.meets(*registers)
+    assert len(bench.executor.files) == 1
+
+
+def test_it_is_not_taken_as_it_is_where_it_registers_another_thing_each_time(bench: Bench) -> None:
+    for number in range(3 * AS_IS_LOADS):
+        bench.meets(f"callback{number % 2}")
+    assert len(bench.executor.files) == 1
+
+
+def test_it_is_not_taken_as_it_is_where_it_had_more_before(bench: Bench) -> None:
+    bench.meets("first", "second", problem=None)
+    for _ in range(3 * AS_IS_LOADS):
+        bench.meets("first")
+    assert len(bench.executor.files) == 1
+    assert bench.is_in(PluginState.BROKEN)

@@ -13,12 +13,15 @@ from callsheet.agent.connection import Connection, Site, ThreadConnections
 from callsheet.agent.entity_prefetch import EntityPrefetch
 from callsheet.agent.failures import Secrets, told_of_plugin
 from callsheet.agent.legacy_config import Config
+from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.match_events import filter_of
 from callsheet.agent.registrar import Registrar, check_registers
 from callsheet.agent.signatures import logger_name_of, name_of, place_of
 from callsheet.wire import client_patch
-from callsheet.wire.frames import Message
-from callsheet.wire.transient import is_transient
+from callsheet.wire.frames import SITE_FAILED, Message
+from callsheet.wire.transient import CallWatch, is_transient
+
+_SHOWN = 3  # calls that were not answered
 
 
 class LoadError(Exception):
@@ -47,6 +50,7 @@ class Plugin:
         self.module: Optional[ModuleType] = None
         self._toolkit = toolkit
         self._hosted = bool(order.get("hosted"))
+        self._as_is = bool(order.get("as_is"))
         self._timeout: Optional[float] = order.get("timeout")
         self._prefetches: Dict[Tuple[Tuple[str, ...], str], EntityPrefetch] = {}
         self._setup = setup
@@ -61,7 +65,20 @@ class Plugin:
             secrets.add(secret)
 
     def load(self) -> None:
-        """Import the file and let it register. Raises Trouble."""
+        """Import the file and let it register. Raises LoadError, also where it has caught that the API did not answer."""
+        with CallWatch(lambda: at_work.plugin in ("", self.name)) as calls:
+            try:
+                self._load()
+            except LoadError as error:
+                error.passing = error.passing or bool(calls.unanswered)
+                raise
+        lost = {**calls.unanswered, **({} if self.callbacks else calls.refused)}
+        if lost and not self._as_is:
+            raise LoadError(
+                _site_failed(self.path, list(lost.values())), where="site", level="WARNING", logger="engine", passing=True
+            )
+
+    def _load(self) -> None:
         loader.find_beside(self.path)
         if self._toolkit is None and (self._hosted or loader.mentions(self.path, b"toolkit")):
             from callsheet.agent.toolkit import sgtk_stub  # noqa: PLC0415 - most plugins never need it
@@ -83,7 +100,9 @@ class Plugin:
 
     def broken(self, trouble: LoadError) -> Message:
         """The manifest of a plugin that can't be used."""
-        message = self._manifest([])
+        # What it has registered in an outage is told as well: if it never is more, that is all there is.
+        described = [callback.describe() for callback in self.callbacks.values()] if trouble.where == "site" else []
+        message = self._manifest(described)
         message.update(
             problem=self._secrets.cut(trouble.problem),
             where=trouble.where,
@@ -239,6 +258,11 @@ class Plugin:
 
     def _set_emails(self, emails: Any) -> None:
         self._say({"is": "emails", "plugin": self.name, "emails": emails})
+
+
+def _site_failed(path: str, calls: List[str]) -> str:
+    more = "" if len(calls) <= _SHOWN else f"\n… and {len(calls) - _SHOWN} more"
+    return f"{SITE_FAILED}{path} loaded.\n\n" + "\n".join(calls[:_SHOWN]) + more
 
 
 def _equip(logger: logging.Logger, config: Config) -> None:

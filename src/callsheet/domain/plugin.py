@@ -30,6 +30,8 @@ class PluginFile:
     stamp: Stamp | None = None
     fingerprint: str = ""
     """Tells it from another file at the same path, over restarts, too; empty where nobody looked."""
+    as_is: bool = False
+    """What it registers is all that it has, though the API may not answer it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ class Manifest:
     logger: str = ""
     pid: int = 0
     python: str = ""
+    passing: bool = False
+    """The problem goes away by itself: it is loaded again, ever later."""
+
+    @property
+    def site_failed(self) -> bool:
+        """It has registered ``callbacks``, and maybe less than it would have, since the API did not answer meanwhile."""
+        return self.where == "site"
 
 
 DAEMON = "callsheet"

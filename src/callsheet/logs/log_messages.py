@@ -100,10 +100,12 @@ def _ready(signal: Signal) -> Line:
 def _broken(signal: Signal) -> Line:
     facts = signal.facts
     level = {"WARNING": WARNING, "CRITICAL": CRITICAL}.get(facts.get("level") or "", ERROR)
-    text = (
-        f"{str(facts['problem']).rstrip()}\n\nPlugin {facts['plugin']} gets no events until this is mended, and loses none: "
-        f"once {facts['path']} changes, it is loaded again and goes on from where it stands."
+    until = (
+        "until this has passed, and loses none: it is loaded again by itself, ever later up to a minute apart"
+        if facts["passing"]
+        else f"until this is fixed, and loses none: once {facts['path']} changes, it is loaded again"
     )
+    text = f"{str(facts['problem']).rstrip()}\n\nPlugin {facts['plugin']} gets no events {until}, and goes on from where it stands."
     return Line(level, text, ENGINE if facts.get("logger") == ENGINE else PLUGIN)
 
 
@@ -305,6 +307,11 @@ TABLE: dict[str, Entry] = {
         "Skipped {count} waiting deliveries, since the plugin no longer registers this callback. If that is a mistake, register it "
         "again, then `callsheet retry --plugin {plugin} --state skipped`.",
         CALLBACK,
+    ),
+    "plugin.as_is": _says(
+        WARNING,
+        "Plugin {plugin} is used with what it registers, though the site does not answer all that it asks for while it loads: the "
+        "site answers otherwise, and it registers the same each time.",
     ),
     "plugin.own": _says(
         INFO,

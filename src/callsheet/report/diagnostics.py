@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from callsheet.domain.callback import PluginKey
@@ -20,6 +20,7 @@ from callsheet.domain.overview import (
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import SiteState
 from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
+from callsheet.wire.frames import SITE_FAILED
 
 STALE_AFTER = 15.0
 """Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
@@ -47,16 +48,18 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
     # What a daemon that is away last heard of its sites and workers says nothing of now.
     health, workers = ((), ()) if daemon else (shown.health, shown.workers)
-    broken = {(one.key.site, one.key.name) for one in shown.plugins if one.state is PluginState.BROKEN}
     configured = {one.site for one in health}
     silent = {one.site for one in health if one.error is not None}
+    broken = {(one.key.site, one.key.name) for one in shown.plugins if _is_unloaded(one)}
     last = {one.key: gist(one.last) for one in shown.failing}
+    loads_at = {(one.site, name): one.retry_at for one in workers if one.pid is None for name in one.plugins}
     return [
         *daemon,
         *(trouble for one in health for trouble in _of_site(one, config, now)),
         *(trouble for one in shown.sites if health and one.site not in configured for trouble in _of_dropped_site(one, config)),
         *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
         *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
+        *(trouble for one in shown.plugins for trouble in _of_load(one, _name(one, shown), loads_at, now)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
         *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
     ]
@@ -150,13 +153,34 @@ def _plugin(key: PluginKey, shown: Overview) -> str:
     return str(key) if len(shown.sites) > 1 else key.name
 
 
-def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
-    if plugin.state is PluginState.BROKEN and not registers_nothing(plugin):
+def _is_unloaded(plugin: PluginRecord) -> bool:
+    """Whether it could not be loaded, though it may be loading again by now."""
+    return plugin.state is PluginState.BROKEN or (plugin.state is PluginState.LOADING and plugin.problem != "")
+
+
+def _of_load(plugin: PluginRecord, name: str, loads_at: Mapping[tuple[str, str], float | None], now: float) -> Iterator[Trouble]:
+    """``loads_at``: when plugins are loaded again that could not be loaded; None: at once."""
+    if registers_nothing(plugin) or not _is_unloaded(plugin):
+        return
+    key = (plugin.key.site, plugin.key.name)
+    at = loads_at.get(key, now)
+    again = f"it is loaded again in {duration(at - now)}" if at is not None and at > now else "it is loaded again"
+    if plugin.problem.startswith(SITE_FAILED):
         yield Trouble(
-            f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
-            f"Mend {plugin.path}; it is loaded again when the file changes, and gets every event that it missed.",
+            f"The site failed while plugin {name} loaded: {gist(plugin.problem).rstrip('. ')}; {again}.",
+            "Nothing is lost: it gets every event that it missed. If this stays though the site answers, look at what "
+            f"{plugin.path} asks the site for while it registers.",
         )
-    elif plugin.state is PluginState.GONE and plugin.waiting:
+        return
+    by_itself = f"{again} by itself, and" if key in loads_at else "it is loaded again"
+    yield Trouble(
+        f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
+        f"Fix {plugin.path}; {by_itself} when the file changes, and gets every event that it missed.",
+    )
+
+
+def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
+    if plugin.state is PluginState.GONE and plugin.waiting:
         yield Trouble(
             f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
             f"Put the file back, or give them up, and its place in the log, with `{command('forget', config, name)}`.",

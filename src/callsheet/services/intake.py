@@ -121,6 +121,11 @@ class IntakeService(Service):
         return self._monitor.lost(doubt, since)
 
     @property
+    def answers(self) -> bool:
+        """Whether the site answered when it was last asked."""
+        return self._monitor.answers
+
+    @property
     def out_of_reach(self) -> bool:
         """The site refuses, did not answer several times in a row, or shows another event log than before."""
         return self._monitor.lasting or self.another_log

@@ -11,6 +11,7 @@ from pathlib import Path
 from callsheet import telemetry
 from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint
 from callsheet.domain.callback import GLOBAL, Callback, CallbackKey, PluginKey
+from callsheet.domain.overview import Described
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.errors import StateError
 from callsheet.ports import Executor, Ledger
@@ -23,6 +24,14 @@ LOOK_EVERY = 1.0
 
 START_PATIENCE = 2.0
 """At the daemon's start the reading waits for plugins to register, as long as one does within this many seconds of the last."""
+
+LOADING_LOADS = 4
+"""With so many loads in vain, a plugin does not count as loading any more: a drain does not wait for it, nor do plugins that run in
+turn with it."""
+
+AS_IS_LOADS = 8
+"""After so many, in all of which the plugin registered the same, and the site answered its reading, that is taken for all there is:
+whatever it asks for is not going to be answered. They take a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,11 @@ class _Known:
     file: PluginFile
     state: PluginState
     callbacks: tuple[Callback, ...] = ()
+    problem: str | None = None
+    in_vain: int = 0
+    """How many loads in a row had a problem that passes."""
+    unchanged: int = 0
+    """How many of the last of these registered the same, while the site answered its reading."""
 
 
 class PluginRegistry(Service):
@@ -52,12 +66,16 @@ class PluginRegistry(Service):
         ledger: Ledger,
         *,
         in_turn: Container[str] = (),
+        answers: Callable[[str], bool] = lambda _: True,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``in_turn``: the sites whose legacy plugins run one after another, event by event."""
+        """``in_turn``: the sites whose legacy plugins run one after another, event by event. ``answers``: whether a site answers
+        its reading.
+        """
         super().__init__()
         self._in_turn = in_turn
+        self._answers = answers
         self._folders = folders
         self._executor = executor
         self._ledger = ledger
@@ -94,21 +112,24 @@ class PluginRegistry(Service):
                 return
             if manifest.plugin.site in self._in_turn:
                 manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
-            manifest, described = bisection.describe(self._ledger, known.file, manifest, self._clock())
-            known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
+            if manifest.passing:
+                self._count_in_vain(known, manifest)
+            else:
+                self._progress = time.monotonic()
+                known.in_vain = known.unchanged = 0
+            if manifest.passing and known.in_vain < LOADING_LOADS:
+                known.state, described = PluginState.LOADING, Described()
+                self._ledger.enrol([known.file], known.state, self._clock(), problem=manifest.problem or "")
+            else:
+                manifest, described = bisection.describe(self._ledger, known.file, manifest, self._clock())
+                known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
+            told, known.problem = known.problem, manifest.problem
             known.callbacks = manifest.callbacks
-            self._progress = time.monotonic()
             self._publish(manifest.plugin.site)
         facts = {"site": manifest.plugin.site, "plugin": manifest.plugin.name, "path": known.file.path}
         if manifest.problem is not None:
-            telemetry.emit(
-                "plugin.broken",
-                **facts,
-                where=manifest.where,
-                problem=manifest.problem,
-                level=manifest.level,
-                logger=manifest.logger,
-            )
+            if manifest.problem != told:
+                _tell_broken(manifest, known.file.path)
             return
         names = [callback.key.name for callback in manifest.callbacks]
         telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
@@ -183,10 +204,26 @@ class PluginRegistry(Service):
         known = self._known.get(file.key)
         if (known is None and file.key.site not in self._looked) or self._watch.is_another(file):
             self._load(file)
+        elif known is not None and known.unchanged >= AS_IS_LOADS and self._lacks_nothing(known):
+            telemetry.emit("plugin.as_is", site=file.key.site, plugin=file.key.name, path=file.path, problem=known.problem)
+            self._load(replace(file, as_is=True))
         elif known is not None and (file.ordinal, file.path) != (known.file.ordinal, known.file.path):
-            known.file = replace(file, mtime=known.file.mtime, generation=known.file.generation, fingerprint=known.file.fingerprint)
+            known.file = replace(known.file, ordinal=file.ordinal, path=file.path, stamp=file.stamp)
             self._ledger.enrol([known.file], known.state, self._clock())
             self._publish(file.key.site)
+
+    def _count_in_vain(self, known: _Known, manifest: Manifest) -> None:
+        """Take note of another load that met a problem which passes."""
+        known.in_vain += 1
+        if not manifest.site_failed or not manifest.callbacks or not self._answers(manifest.plugin.site):
+            known.unchanged = 0
+        else:
+            known.unchanged = known.unchanged + 1 if manifest.callbacks == known.callbacks else 1
+
+    def _lacks_nothing(self, known: _Known) -> bool:
+        """Whether the plugin has registered all that it had before."""
+        before = next((one.callbacks for one in self._ledger.plugins(known.file.key.site) if one.key == known.file.key), ())
+        return {one.key for one in before} <= {one.key for one in known.callbacks}
 
     def _first_look(self, site: str, present: set[PluginKey], missing: Sequence[Path]) -> None:
         """Mark what the ledger remembers and the folders no longer have; loading is told by `_load`.
@@ -247,7 +284,22 @@ class PluginRegistry(Service):
             problem=f"{path}: {reason}",
             level="WARNING",
             logger="engine",
+            passing=False,
         )
+
+
+def _tell_broken(manifest: Manifest, path: str) -> None:
+    telemetry.emit(
+        "plugin.broken",
+        site=manifest.plugin.site,
+        plugin=manifest.plugin.name,
+        path=path,
+        where=manifest.where,
+        problem=manifest.problem,
+        level=manifest.level,
+        logger=manifest.logger,
+        passing=manifest.passing,
+    )
 
 
 def _in_turn(callback: Callback) -> Callback:

@@ -90,6 +90,11 @@ class SiteMonitor:
         return False if self.cleared >= doubt > 0 else None
 
     @property
+    def answers(self) -> bool:
+        """Whether it answered when it was last asked."""
+        return self._last_answer is not None and self._failures == 0
+
+    @property
     def lasting(self) -> bool:
         """The site refuses, or has failed so often in a row that who can't wait for it should give up for now."""
         return self._failures > 0 and (self._refused or self._failures >= self._tries)

@@ -122,12 +122,13 @@ def _call_rpc(original: Callable[..., Any]) -> Callable[..., Any]:
             with turn_of(self):
                 results = _made(original, self, method, params, *rest, **named)
         except Exception as error:
-            transient.note(error, transient=_is_transient(self, error))
+            transient.note(error, transient=_is_transient(self, error), method=method, params=params)
             raise
         finally:
             _mine.call = outer
         if rest[0] if rest else named.get("include_auth_params", True):
             _keys.worked(self)
+        transient.answered(method, params)
         return results
 
     return call_rpc

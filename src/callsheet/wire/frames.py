@@ -14,9 +14,10 @@ The daemon says::
 
         "toolkit": whose Toolkit the worker is to have, as ``toolkit.prologue`` wants it told; it says "opened" or "trouble" first.
 
-    {"is": "load", "plugin": str, "path": str, "hosted": bool, "timeout": float|null}
+    {"is": "load", "plugin": str, "path": str, "hosted": bool, "timeout": float|null, "as_is": bool}
         Import that file on the main thread and say its manifest. Usually once; plugins that share a worker come one after another.
         "hosted": all its callbacks run in their project's session. "timeout": of callbacks that have none of their own.
+        "as_is": what it registers is all that it has, though the API may not answer it meanwhile.
 
     {"is": "run", "run": int, "plugin": str, "recorded": float, "calls": [int, ...]|absent,
      "deliveries": [[id, callback, attempt, go_on, event|null], ...]}
@@ -43,9 +44,11 @@ The daemon says::
 The worker says::
 
     {"is": "manifest", "plugin": str, "pid": int, "python": "3.11.7", "slots": int, "callbacks": [callback, ...],
-     "problem": str|null, "where": "import"|"register"|"", "level": "ERROR"|"CRITICAL", "logger": str, "passing": bool}
+     "problem": str|null, "where": "import"|"register"|"site"|"", "level": "WARNING"|"ERROR"|"CRITICAL", "logger": str,
+     "passing": bool}
         For each "load", when the plugin has registered, or could not ("problem"). "passing": trouble of the sort that goes away by
-        itself, such as a site that does not answer. "slots" runs are executed at once. A callback is
+        itself, such as a site that does not answer. "where": "site": it has registered these callbacks, but maybe less than it
+        would have, since the API did not answer meanwhile. "slots" runs are executed at once. A callback is
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
          "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool|"script",
@@ -85,6 +88,9 @@ import struct
 from typing import Any, BinaryIO, Dict, Iterator, Optional, Union
 
 Message = Dict[str, Any]
+
+SITE_FAILED = "The site failed while the plugin at "
+"""How the problem of a manifest begins where the API did not answer while the plugin registered ("where": "site")."""
 
 LENGTH = struct.Struct(">I")
 _scan = json.JSONDecoder().raw_decode

@@ -10,7 +10,7 @@ import socket
 import threading
 from http.client import HTTPException, InvalidURL
 from ssl import SSLError
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 from urllib.error import HTTPError, URLError
 from xmlrpc.client import ProtocolError
 
@@ -63,13 +63,67 @@ def tally() -> Tally:
     return _counter.tally
 
 
-def note(error: BaseException, *, transient: bool) -> None:
+def note(error: BaseException, *, transient: bool, method: Any = "a transfer", params: Any = None) -> None:
     """Count an error that leaves ``shotgun_api3``, and remember of a transient one that it is that."""
     if transient:
         mark(error)
     with _counter.lock:
         failed, passed = _counter.tally
         _counter.tally = Tally(failed + 1, passed + transient)
+    for watch in _watches:
+        watch.failed(error, Call(str(method), repr(params)), transient=transient)
+
+
+def answered(method: Any, params: Any) -> None:
+    """Note that a call was answered."""
+    for watch in _watches:
+        watch.answered(Call(str(method), repr(params)))
+
+
+class Call(NamedTuple):
+    """A call of the API: the same method and parameters are the same call, made again."""
+
+    method: str
+    params: str
+
+
+class CallWatch:
+    """``with CallWatch() as calls: …`` collects which calls were never answered in the block, though they may have been made again,
+    and whoever made them may have caught the error.
+    """
+
+    def __init__(self, mine: Callable[[], bool] = lambda: True) -> None:
+        """``mine`` says whether a call of the current thread is of interest."""
+        self.unanswered: Dict[Call, str] = {}
+        """Call → the error, in words, of those that failed since the site did not answer."""
+        self.refused: Dict[Call, str] = {}
+        """The same of those for which the site did not know who asks; which it may say in passing, too."""
+        self._mine = mine
+
+    def __enter__(self) -> "CallWatch":
+        _watches.append(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        _watches.remove(self)
+
+    def failed(self, error: BaseException, call: Call, *, transient: bool) -> None:
+        """The call has failed."""
+        if not self._mine():
+            return
+        text = f"{call.method}: {type(error).__name__}: {error}"
+        if transient:
+            self.unanswered[call] = text
+        elif any(kind.__name__ == "AuthenticationFault" for kind in type(error).__mro__):
+            self.refused[call] = text
+
+    def answered(self, call: Call) -> None:
+        """The call was answered, whatever became of it before."""
+        self.unanswered.pop(call, None)
+        self.refused.pop(call, None)
+
+
+_watches: List[CallWatch] = []
 
 
 def mark(error: BaseException) -> None:

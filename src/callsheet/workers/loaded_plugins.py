@@ -21,7 +21,6 @@ class _LoadedPlugin:
     file: PluginFile
     manifest: Manifest | None = None
     slots: int = 1
-    passing: bool = False
 
 
 class LoadedPlugins:
@@ -56,7 +55,7 @@ class LoadedPlugins:
     @property
     def passing(self) -> bool:
         """The trouble of one of them is of the sort that goes away by itself."""
-        return any(one.passing for one in self._loaded_plugins.values())
+        return any(one.manifest is not None and one.manifest.passing for one in self._loaded_plugins.values())
 
     def wants_toolkit(self, run: Run) -> bool:
         """Whether the run is for a project's session: all of a lane's deliveries are, or none."""
@@ -73,7 +72,6 @@ class LoadedPlugins:
         if guest is None:
             raise ProtocolError(f"it described {message['plugin']!r}, which it was not given")
         guest.manifest = worker_messages.manifest(message, self._setup, guest.file)
-        guest.passing = bool(message.get("passing"))
         guest.slots = message["slots"] if checks.is_whole(message.get("slots"), 1, MOST_SLOTS) else 1
         self._callbacks.update((callback.key, callback) for callback in guest.manifest.callbacks)
         return guest.manifest
@@ -117,4 +115,5 @@ def on_main_thread(loaded_plugins: LoadedPlugins, key: PluginKey) -> bool:
 
 def passes(plugins: LoadedPlugins, key: PluginKey) -> bool:
     """Whether the plugin can't be called now, for a reason that goes away by itself."""
-    return bool(plugins.problem(key)) and plugins._loaded_plugins[key].passing  # noqa: SLF001 - of this module
+    manifest = plugins._loaded_plugins[key].manifest  # noqa: SLF001 - of this module
+    return manifest is not None and manifest.passing

@@ -301,7 +301,8 @@ class WorkerPool:
                 self._free.pop(key, None)
 
     def _is_news(self, slot: WorkerSlot, manifest: Manifest) -> bool:
-        return manifest.plugin in slot.members and slot.news(manifest)
+        # Who counts how often a plugin was loaded in vain is to hear of each time.
+        return manifest.plugin in slot.members and (slot.news(manifest) or manifest.passing)
 
     def _stop(self, worker: Worker, why: str) -> None:
         worker.stop(why)

@@ -72,7 +72,8 @@ def load_message(setup: WorkerConfig, plugin: PluginFile) -> frames.Message:
     """Has a worker load a plugin."""
     name = plugin.key.name
     timeout = setup.deadline_of(name)
-    return {"is": "load", "plugin": name, "path": plugin.path, "hosted": name in setup.hosted, "timeout": timeout}
+    flags = {"hosted": name in setup.hosted, "as_is": plugin.as_is}
+    return {"is": "load", "plugin": name, "path": plugin.path, "timeout": timeout, **flags}
 
 
 def recall_frame(plugin: str, runs: Sequence[int]) -> bytes:
@@ -154,6 +155,7 @@ def manifest(message: Mapping[str, Any], setup: WorkerConfig, plugin: PluginFile
             logger=checks.told("logger", message["logger"]),
             pid=checks.whole("pid", message["pid"]),
             python=checks.told("python", message["python"]),
+            passing=bool(message.get("passing")),
         )
     except (Finding, KeyError, TypeError, ValueError, AttributeError) as error:
         return load_failures.not_understood(plugin, str(error) if isinstance(error, Finding) else repr(error))

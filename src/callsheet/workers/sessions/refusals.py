@@ -40,7 +40,7 @@ def failed(run: Run, trouble: ToolkitError, *, begun: bool) -> list[Message]:
 
 
 def not_loaded(run: Run, session: Session, worker: Worker) -> list[Message]:
-    """The plugin loads outside of Toolkit, but not in this session."""
+    """The plugin loads outside of Toolkit, but not in this session. Where that passes, it costs the delivery no attempt."""
     problem = worker.loaded_plugins.problem(run.plugin)
     text = f"The plugin {run.plugin.name} can't be loaded in the Toolkit session of {session.name}."
     failure = Failure("PluginNotLoaded", f"{text} {problem.splitlines()[0]}", problem)
