@@ -133,7 +133,7 @@ def test_a_plugin_whose_file_is_away_is_trouble_only_while_something_waits_for_i
     assert told(with_plugin(state=PluginState.GONE)) == []
     (line,) = told(with_plugin(state=PluginState.GONE, waiting=1))
     assert "with 1 delivery still to come" in line
-    assert "`callsheet skip studio.toml --plugin mailer`" in line
+    assert "`callsheet forget studio.toml mailer`" in line
 
 
 def test_dead_deliveries_are_told_by_number() -> None:
