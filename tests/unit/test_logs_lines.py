@@ -222,7 +222,7 @@ def test_id_file_that_can_not_be_imported_is_a_warning(log: Log) -> None:
 
 
 def test_broken_plugin_is_told_with_the_signal_s_level_and_logger(log: Log) -> None:
-    facts = {"site": "s", "plugin": "p", "path": "/x/p.py", "where": "register"}
+    facts = {"site": "s", "plugin": "p", "path": "/x/p.py", "where": "register", "passing": False}
     emit(
         "plugin.broken",
         **facts,
@@ -234,8 +234,16 @@ def test_broken_plugin_is_told_with_the_signal_s_level_and_logger(log: Log) -> N
 
     assert log.body().startswith("engine - CRITICAL - Did not find a registerCallbacks function in plugin at /x/p.py.\n")
     assert log.body("plugin.p").startswith("plugin.p - ERROR - Could not load the plugin at /x/p.py.\n\ntb\n")
-    assert "goes on from where it stands" in log.body("plugin.p")
+    assert "once /x/p.py changes, it is loaded again, and goes on from where it stands" in log.body("plugin.p")
     assert [plugin for *_, plugin in log.alarms] == [None, PluginKey("s", "p")]
+
+
+def test_plugin_that_is_loaded_again_by_itself_is_a_warning_that_says_so(log: Log) -> None:
+    facts = {"site": "s", "plugin": "p", "path": "/x/p.py", "where": "site", "level": "WARNING", "logger": "engine"}
+    emit("plugin.broken", **facts, problem="The site failed while the plugin at /x/p.py loaded.\n\nread: 503", passing=True)
+    assert log.body().startswith("engine - WARNING - The site failed while the plugin at /x/p.py loaded.\n\nread: 503\n")
+    assert "it is loaded again by itself, ever later up to a minute apart, and goes on from where it stands" in log.body()
+    assert not log.alarms
 
 
 def test_record_of_a_worker_keeps_its_name_level_and_time(log: Log) -> None:

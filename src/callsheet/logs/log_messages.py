@@ -7,11 +7,11 @@ is said by ``logs.start``). Pure: a line is a value, made from the facts that ``
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from callsheet.domain.delivery import Failure, State
+from callsheet.logs.failure_text import ASKED_FOR, details, first_line, in_short, next_try, of_toolkit, seconds
 from callsheet.telemetry import Signal
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL
@@ -21,10 +21,6 @@ PLUGIN = "plugin"
 """As a Line's logger: ``plugin.<name>``, in the plugin's file."""
 CALLBACK = "callback"
 """As a Line's logger: ``plugin.<name>.<callback>``, in the plugin's file."""
-
-
-_ASKED_FOR = ("Retry", "GiveUp", "Cascade")
-"""Exceptions by which a callback says what it wants: where they were raised is of no interest."""
 
 
 class Line(NamedTuple):
@@ -63,7 +59,7 @@ def _site_lost(signal: Signal) -> Line:
     attempt = (int(facts["attempt"]) - 1) % of + 1
     error, url = str(facts["error"]), facts.get("url") or facts["site"]
     where = "" if url in error else f"{url}; "
-    text = f"Unable to connect to SG (attempt {attempt} of {of}): {error} [{where}next try in {_seconds(facts['retry_in'] or 0)}]"
+    text = f"Unable to connect to SG (attempt {attempt} of {of}): {error} [{where}next try in {seconds(facts['retry_in'] or 0)}]"
     loud = of
     if facts.get("refused"):
         loud = 1  # said aloud at once, since waiting alone will not help
@@ -165,18 +161,18 @@ def _failed(signal: Signal) -> Line | None:
         return None  # lane.held says what follows from it
     failure: Failure | None = facts.get("failure")
     head, number = f"Event {facts['event_id']}: ", facts["delivery_id"]
-    why = f" ({_in_short(failure)})" if failure else ""
+    why = f" ({in_short(failure)})" if failure else ""
     if state == State.RETRYING.word:
         level = WARNING
         # An attempt that its worker's end cut short is not counted: the first may be number 0.
         what = f"attempt {facts['attempt']} failed" if facts["attempt"] else "interrupted"
         if facts.get("outages"):
-            what = "its project's Toolkit can't be had now" if _of_toolkit(failure) else "the site does not answer"
-            return Line(level, f"{head}{what}{why}. {_next_try(facts.get('due'), signal.at)}", CALLBACK)
-        text = f"{head}{what}{why}. {_next_try(facts.get('due'), signal.at)}"
+            what = "its project's Toolkit can't be had now" if of_toolkit(failure) else "the site does not answer"
+            return Line(level, f"{head}{what}{why}. {next_try(facts.get('due'), signal.at)}", CALLBACK)
+        text = f"{head}{what}{why}. {next_try(facts.get('due'), signal.at)}"
     elif state == State.HELD.word:
         level = ERROR
-        mend = "Once that is mended," if _of_toolkit(failure) else "Mend the plugin's file, or"
+        mend = "Once that is mended," if of_toolkit(failure) else "Mend the plugin's file, or"
         text = (
             f"{head}failed{why}, and its lane is held at it. {mend} `callsheet retry {number}` tries it again as it is, or "
             f"`callsheet skip {number}` passes over it."
@@ -187,47 +183,15 @@ def _failed(signal: Signal) -> Line | None:
             f"{head}failed{why} and is not tried again; later events go on. "
             f"Once the cause is mended, `callsheet retry {number}` runs it."
         )
-    if failure and not logged and failure.kind not in _ASKED_FOR:
-        text += _details(failure, with_locals=level >= ERROR)  # of an attempt that is tried again the traceback is enough
+    if failure and not logged and failure.kind not in ASKED_FOR:
+        text += details(failure, with_locals=level >= ERROR)  # of an attempt that is tried again the traceback is enough
     return Line(level, text, CALLBACK)
-
-
-def _of_toolkit(failure: Failure | None) -> bool:
-    """Whether it is not the plugin's, but that its project's Toolkit can't be had."""
-    return failure is not None and failure.kind.rpartition(".")[2] in ("ToolkitError", "ToolkitUnavailable", "SessionLost")
-
-
-def _in_short(failure: Failure) -> str:
-    """``ValueError: bad shot``; for a request of the callback its name alone: ``Retry: farm is full``."""
-    kind = failure.kind.rpartition(".")[2] if failure.kind in _ASKED_FOR else failure.kind
-    return f"{kind}: {_first_line(failure.text)}" if failure.text.strip() else kind
-
-
-def _next_try(due: float | None, now: float) -> str:
-    if due is None or due <= now:
-        return "It is tried again at once."
-    return f"Next try in {_seconds(due - now)}, at {time.strftime('%H:%M:%S', time.localtime(due))}."
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"  # noqa: PLR2004 - below it the fraction is of interest
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0].rstrip(" .")
-
-
-def _details(failure: Failure, *, with_locals: bool) -> str:
-    text = f"\n\n{failure.traceback.rstrip()}" if failure.traceback else ""
-    if failure.locals and with_locals:
-        text += f"\n\nLocal variables at outer most frame in plugin:\n\n{failure.locals.rstrip()}"
-    return text
 
 
 def _held(signal: Signal) -> Line:
     facts = signal.facts
     plugin = facts["plugin"]
-    why = _first_line(str(facts["why"]))
+    why = first_line(str(facts["why"]))
     which = f"Plugin {plugin}" if facts["lane"] == "plugin" else f"Lane {facts['lane']}"
     return Line(
         WARNING,
