@@ -93,7 +93,7 @@ def test_the_plugin_of_the_readme_comes_back_for_a_task_that_is_not_linked_yet(c
 
 def test_the_faults_of_the_page_are_faults() -> None:
     (_, faults) = blocks("docs/sandbox.md", "python")
-    module("faults_of_the_page", f"from callsheet.sandbox import Sandbox\n{faults}")
+    module("faults_of_the_page", faults)
 
 
 def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:

@@ -195,5 +195,44 @@ def test_a_mistaken_fault_is_told_with_what_there_is() -> None:
         SandboxFault("slwo")
     with pytest.raises(ValueError, match="599 is not a valid HTTPStatus"):
         SandboxFault("status", status=599)
-    with pytest.raises(ValueError, match="a fault has a kind and code, count"):
+    with pytest.raises(ValueError, match="a fault has a kind and body, code"):
         SandboxFault.of({"kind": "slow", "secnds": 1})
+
+
+@pytest.mark.parametrize("body", ["{}", "null", "", '{"message": "busy"}'])
+def test_an_answer_can_be_anything(sandbox: Sandbox, body: str) -> None:
+    sandbox.faults.answer(body, method="read", count=1)
+    status, headers, data = asked(sandbox)
+    assert (status, headers["Content-Type"], data) == (200, "application/json; charset=utf-8", body.encode())
+    assert "results" in json.loads(asked(sandbox)[2])
+
+
+def test_an_answer_can_say_that_it_is_compressed(sandbox: Sandbox) -> None:
+    sandbox.faults.add(SandboxFault("compress", method="read"))
+    _, headers, data = asked(sandbox)
+    assert headers["Content-Encoding"] == "gzip"
+    assert "results" in json.loads(data)
+
+
+def test_an_answer_can_trickle(sandbox: Sandbox) -> None:
+    sandbox.faults.add(SandboxFault("trickle", seconds=0.001, method="read", count=1))
+    start = time.monotonic()
+    data = asked(sandbox)[2]
+    assert time.monotonic() - start >= 0.001 * len(data)
+    assert "results" in json.loads(data)
+
+
+def test_a_text_is_a_text() -> None:
+    with pytest.raises(ValueError, match="body is a text, not 1"):
+        SandboxFault.of({"kind": "answer", "body": 1})
+
+
+def asked(sandbox: Sandbox) -> tuple[int, Any, bytes]:
+    """Status, headers and body of the answer to a call, as they came over the wire."""
+    connection = HTTPConnection(sandbox.url.removeprefix("http://"), timeout=10)
+    who = {"script_name": sandbox.script, "script_key": sandbox.key}
+    paging = {"paging": {"entities_per_page": 1, "current_page": 1}}
+    asks = {"type": "Project", "return_fields": ["id"], "filters": {"logical_operator": "and", "conditions": []}, **paging}
+    connection.request("POST", "/api3/json", json.dumps({"method_name": "read", "params": [who, asks]}))
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read()

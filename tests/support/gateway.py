@@ -203,7 +203,10 @@ class Proxy(_Listener):
     def _serve(self, connection: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
-            head += connection.recv(4096) or b"\r\n\r\n"
+            more = connection.recv(4096)
+            if not more:
+                return
+            head += more
         if self._fault is not None:
             self._meet(self._fault, connection)
             return
@@ -248,7 +251,10 @@ def _requests(connection: socket.socket) -> Iterator[tuple[bytes, bytes]]:
         found = _LENGTH.search(head)
         length = int(found[1]) if found else 0
         while len(data) < length:
-            data += connection.recv(65536) or b" " * length
+            more = connection.recv(65536)
+            if not more:
+                return
+            data += more
         yield head, data[:length]
         data = data[length:]
 

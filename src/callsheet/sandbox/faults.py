@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import Any
 
+JSON = "application/json; charset=utf-8"
 KINDS = {
     "slow": "answers after `seconds`, give or take `jitter`",
     "status": "answers with the HTTP `status` (500, 502, 503, 429 …)",
@@ -21,6 +22,9 @@ KINDS = {
     "truncate": "sends half of the answer and closes the connection",
     "garble": "sends an answer that is not valid JSON",
     "html": "sends a web page with HTTP 200, as a proxy or a login wall does",
+    "answer": "sends `body` as `content_type` with HTTP 200, whatever that is: `{}`, `null`, a gateway's own message, nothing",
+    "compress": "says that its answer is compressed, which it is not",
+    "trickle": "sends its answer byte by byte, one every `seconds`, so that no single read of it times out",
     "refuse": "answers as the site does when it says no: `message` and error `code`",
 }
 
@@ -44,12 +48,14 @@ class Fault:
     """Seconds to name in a Retry-After header."""
     code: int = 104
     message: str = "The sandbox was told to refuse this."
+    body: str = ""
+    content_type: str = JSON
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; there are {', '.join(KINDS)}")
         HTTPStatus(self.status)  # ValueError for a status that HTTP does not have
-        if self.kind in ("truncate", "garble", "slow", "hang"):
+        if self.kind in ("truncate", "garble", "slow", "hang", "compress", "trickle"):
             self.works = True
 
     @classmethod
@@ -60,6 +66,8 @@ class Fault:
             raise ValueError(f"a fault has a kind and {', '.join(sorted(known - {'kind'}))}; got {', '.join(sorted(spec))}")
         for one in fields(cls):
             # JSON and command lines give any type; a wrong one would show only when a request meets the fault.
+            if isinstance(one.default, str) and not isinstance(spec.get(one.name, one.default), str):
+                raise ValueError(f"{one.name} is a text, not {spec[one.name]!r}")  # noqa: TRY004 - the same
             if isinstance(one.default, int | float) and not isinstance(spec.get(one.name, one.default), int | float):
                 raise ValueError(f"{one.name} is a number, not {spec[one.name]!r}")  # noqa: TRY004 - a mistake in text
         return cls(**spec)
@@ -112,6 +120,10 @@ class Faults:
     def html(self, **which: Any) -> Fault:
         """Send a web page instead of JSON."""
         return self.add(Fault("html", **which))
+
+    def answer(self, body: str, content_type: str = JSON, **which: Any) -> Fault:
+        """Send that with HTTP 200."""
+        return self.add(Fault("answer", body=body, content_type=content_type, **which))
 
     def refuse(self, message: str, code: int = 104, **which: Any) -> Fault:
         """Say no, as the site itself would."""

@@ -15,10 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from callsheet.sandbox import control, rpc
-from callsheet.sandbox.faults import Fault, Faults
+from callsheet.sandbox.faults import JSON, Fault, Faults
 from callsheet.sandbox.pretend_site import Site
 
-_JSON = "application/json; charset=utf-8"
 _WELCOME = """<!doctype html><title>Callsheet sandbox</title><h1>A pretend Flow Production Tracking site</h1>
 <p>shotgun_api3 finds it at this address. There are no pages here. Its controls are described in callsheet.sandbox.control.</p>
 """
@@ -133,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _control(self, body: bytes) -> None:
         status, text = self.server.controls.handle(self.command, self.path, body, self.client_address[0])
-        self._send(text.encode(), _JSON, HTTPStatus(status))
+        self._send(text.encode(), JSON, HTTPStatus(status))
 
     def _call(self, body: bytes) -> None:
         try:
@@ -154,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind == "hang":
             while not released.wait(0.1) and not self.server.closing.is_set():
                 pass
-        elif seconds:
+        elif seconds and fault.kind != "trickle":
             self.server.closing.wait(seconds)
         if self.server.closing.is_set():
             self._hang_up()
@@ -173,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             sys.stderr.write(f"callsheet sandbox: {method} failed\n{traceback.format_exc()}")
             self._send(traceback.format_exc().encode(), "text/plain", HTTPStatus.INTERNAL_SERVER_ERROR)
         else:
-            self._send(text.encode(), _JSON)
+            self._send(text.encode(), JSON)
 
     def _fail(self, fault: Fault, text: str) -> None:
         match fault.kind:
@@ -182,15 +181,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(f"<h1>{fault.status}</h1>".encode(), "text/html", HTTPStatus(fault.status), headers)
             case "truncate":
                 body = text.encode()
-                self._send(body[: len(body) // 2], _JSON, length=len(body))
+                self._send(body[: len(body) // 2], JSON, length=len(body))
                 self._hang_up()
             case "garble":
-                self._send((text[: len(text) // 2] + "\x00}").encode(), _JSON)
+                self._send((text[: len(text) // 2] + "\x00}").encode(), JSON)
             case "html":
                 self._send(_WALL.encode(), "text/html; charset=utf-8")
+            case "answer":
+                self._send(fault.body.encode("utf-8", "surrogateescape"), fault.content_type)
+            case "compress":
+                self._send(text.encode(), JSON, headers={"Content-Encoding": "gzip"})
+            case "trickle":
+                self._send(text.encode(), JSON, every=fault.seconds or 1.0)
             case "refuse":
                 refusal = {"exception": True, "message": fault.message, "error_code": fault.code}
-                self._send(json.dumps(refusal).encode(), _JSON)
+                self._send(json.dumps(refusal).encode(), JSON)
             case _:
                 self._hang_up()
 
@@ -205,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         content_type: str,
         status: HTTPStatus = HTTPStatus.OK,
         headers: dict[str, str] | None = None,
+        *,
         length: int | None = None,
+        every: float = 0.0,
     ) -> None:
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {content_type}"]
         lines += [f"Content-Length: {len(body) if length is None else length}"]
@@ -215,4 +222,12 @@ class _Handler(BaseHTTPRequestHandler):
             lines.append("Connection: close")
         # The site counts a connection as idle before the client can know that its answer is complete.
         self.server.busy(self.connection, busy=False)
-        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+        if not every:
+            self.wfile.write(head + body)
+            return
+        for number in range(len(body)):
+            self.wfile.write((b"" if number else head) + body[number : number + 1])
+            if self.server.closing.wait(every):
+                self._hang_up()
+                return
