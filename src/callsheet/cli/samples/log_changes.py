@@ -17,7 +17,7 @@ def log_change(sg, logger, event, args):
     logger.info(
         "%s set %s %s from %s to %s",
         user.get("name"),
-        meta.get("entity_type"),
+        entity.get("type"),
         entity.get("name"),
         meta.get("old_value"),
         meta.get("new_value"),
