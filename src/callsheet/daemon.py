@@ -29,11 +29,14 @@ from callsheet.services.intake import IntakeService
 from callsheet.services.live_reader import Reading
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.replay_service import ReplayService
+from callsheet.services.schema_check import SchemaCheckService
 from callsheet.services.service import Service
 from callsheet.services.site_health import SiteMonitor
 from callsheet.settings import Settings, SiteSettings
+from callsheet.site.client import SiteClient
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
+from callsheet.site.schema import SiteSchema
 from callsheet.timed_io import TimedIo
 from callsheet.version import __version__
 from callsheet.workers.local_executor import LocalExecutor
@@ -161,7 +164,9 @@ class Daemon:
             stop=self.stop,
             lost=ledger.guard.lost,
         )
-        feeding = [registry, *intakes, *replays, MaintenanceService(ledger, history=self._settings.history)]
+        schemas = {site.name: _schema(site, self._settings.state) for site in sites}
+        beside = [MaintenanceService(ledger, history=self._settings.history), SchemaCheckService(registry, schemas)]
+        feeding = [registry, *intakes, *replays, *beside]
         for service in (*feeding, dispatch, heartbeat):
             service.start()
         try:
@@ -228,6 +233,11 @@ def _carry_out(executor: LocalExecutor, asked: SessionCommand) -> None:
 
 def _log(site: SiteSettings) -> EventLog:
     return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+
+
+def _schema(site: SiteSettings, state: Path) -> SiteSchema:
+    client = SiteClient(site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    return SiteSchema(client, state / f"schema-{site.name}.json")
 
 
 def _replay(

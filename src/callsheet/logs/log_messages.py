@@ -266,6 +266,9 @@ TABLE: dict[str, Entry] = {
     ),
     "plugin.behind": Entry(INFO, _behind),
     "plugin.joined": _says(INFO, "Plugin {plugin} has caught up, at event {position}."),
+    "plugin.doubtful": _says(
+        WARNING, "Plugin {plugin}, callback {doubt}. It is not called for that. Fix the plugin's file, or add it on the site."
+    ),
     "plugin.orphans": _says(
         WARNING,
         "Skipped {count} waiting deliveries, since the plugin no longer registers this callback. If that is a mistake, register it "

@@ -180,7 +180,13 @@ def _of_load(plugin: PluginRecord, name: str, loads_at: Mapping[tuple[str, str],
 
 
 def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
-    if plugin.state is PluginState.GONE and plugin.waiting:
+    if plugin.state is PluginState.READY and plugin.problem:
+        yield Trouble(
+            f"Plugin {name} asks for what its site does not have. Callback {first_line(plugin.problem)}.",
+            f"Fix {plugin.path}, or add it on the site; the site is looked at again within a day, and at each reload. "
+            f"`{command('plugins', config)}` shows all that it asks for.",
+        )
+    elif plugin.state is PluginState.GONE and plugin.waiting:
         yield Trouble(
             f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
             f"Put the file back, or give them up, and its place in the log, with `{command('forget', config, name)}`.",

@@ -152,6 +152,15 @@ class PluginRegistry(Service):
         known = self._known.get(PluginKey(site, plugin))
         return known.state if known else PluginState.GONE
 
+    def remark(self, site: str, plugin: str, callbacks: tuple[Callback, ...], text: str) -> bool:
+        """Keep what is doubtful about a plugin that is ready with these callbacks; False if it is not, any more."""
+        with self._lock:
+            known = self._known.get(PluginKey(site, plugin))
+            if known is None or known.state is not PluginState.READY or known.callbacks != callbacks:
+                return False
+            self._ledger.enrol([known.file], known.state, self._clock(), problem=text)
+            return True
+
     def starting(self, site: str) -> bool:
         """Whether the site's plugins are still registering for the first time, and getting on with it."""
         with self._lock:
