@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from callsheet.domain.overview import Heartbeat, SiteHealth
 from callsheet.domain.plugin import DAEMON, Hold, PluginState
 from callsheet.domain.reading import Absence, Fingerprint, Gap, Intake, Replay
 from callsheet.errors import StateError
+from callsheet.policy.log_identity import UNFINISHED
 from tests.contracts.ledger import PLUGIN, Desk, delivery, event_ids, file
 from tests.support.events import ENTITIES, SITE, event
 
@@ -563,6 +566,67 @@ def test_a_site_can_be_reset_again_and_again(desk: Desk) -> None:
         _reset(desk, 3)
     assert desk.run_all() == [4, 5, 4, 5, 4, 5]
     assert listed(desk, event_id=5) == [5, 5, 5]
+
+
+def test_a_reset_of_a_long_log_is_one_of_many_parts_which_nobody_waits_for(desk: Desk) -> None:
+    desk.enrol(file())
+    for first in range(1, 1_500, 300):
+        desk.record_events(*range(first, first + 300))
+    desk.record(cursor=1_500)
+    running = desk.claim_one(most=450)
+    with desk.other_process() as other:
+        longest = [0.0]
+
+        def beside() -> None:
+            while not done.is_set():
+                began = time.monotonic()
+                other.record(Intake("elsewhere", cursor=1), desk.now)
+                longest[0] = max(longest[0], time.monotonic() - began)
+
+        done = threading.Event()
+        thread = threading.Thread(target=beside)
+        thread.start()
+        began = time.monotonic()
+        _reset(desk, 700)
+        lasted = time.monotonic() - began
+        done.set()
+        thread.join()
+    assert longest[0] < max(lasted, 0.05)
+    assert len(desk.rows(RUNNING)) == 450
+    desk.settle_done(running)
+    desk.record_events(701, 702)
+    assert desk.run_all() == [*range(451, 1_501), 701, 702]
+
+
+def test_a_reset_that_is_interrupted_keeps_the_site_from_being_read_and_can_be_repeated(desk: Desk) -> None:
+    desk.record_events(*range(1, 701))
+    desk.ledger.record(Intake(SITE, cursor=700, address="studio.example"), desk.now)
+    told = Reset("studio.example", 5)
+
+    def interrupt(done: int, of: int) -> None:
+        assert (done, of) == (500, 700)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        desk.ledger.operate(Operation(Verb.RESET, "ada", "", DeliveryQuery(site=SITE), reset=told), desk.now, interrupt)
+    assert (desk.ledger.site(SITE).address, desk.ledger.site(SITE).cursor) == (UNFINISHED, 700)
+    with pytest.raises(StateError, match="was interrupted"):
+        _reset(desk, None)
+    _reset(desk, 5)
+    desk.record_events(6, 7)
+    assert desk.run_all() == [*range(1, 701), 6, 7]
+
+
+def test_a_reset_forgets_what_was_said_in_ids_of_the_old_log(desk: Desk) -> None:
+    desk.enrol(file())
+    desk.describe("react")
+    desk.ledger.record(Intake(SITE, cursor=90, expired=((80, 82),)), desk.now)
+    desk.describe("react", "other")
+    _reset(desk, 60)
+    state = desk.ledger.site(SITE, expired=True)
+    assert (state.expired, state.pruned_to) == ((), None)
+    record = desk.plugin()
+    assert (record.began_after, record.earlier) == (60, ())
 
 
 def test_a_reset_of_the_address_alone_leaves_the_rest(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from callsheet.domain.event import Event
 from callsheet.domain.operation import Operation, Reset, Verb
 from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.policy.log_identity import address
+from callsheet.policy.log_identity import UNFINISHED, address
 from callsheet.services.log_check import LAG, LOOK_EVERY
 from tests.support.events import SITE, event
 from tests.support.intake_bench import NOW, Desk
@@ -195,6 +195,17 @@ def test_another_address_is_not_read_until_it_is_confirmed(desk: Desk) -> None:
     assert problem(desk) == "it is read at site now, and was read at elsewhere before"
     assert (desk.log.looks, desk.log.reads) == before
     reset(desk, None)
+    desk.step(2)
+    assert not problem(desk)
+    assert desk.got("plugin") == list(range(1, 12))
+
+
+def test_a_site_whose_reset_was_interrupted_is_not_read(desk: Desk) -> None:
+    desk.ledger.record(Intake(SITE, address=UNFINISHED), NOW)
+    desk.log.ids.append(11)
+    desk.step(3)
+    assert "give the command again" in problem(desk)
+    reset(desk, 10)
     desk.step(2)
     assert not problem(desk)
     assert desk.got("plugin") == list(range(1, 12))

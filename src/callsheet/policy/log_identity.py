@@ -15,6 +15,9 @@ from callsheet.domain.reading import Fingerprint
 KEPT = 5
 """How many of the last events are remembered: one of them alone may be hidden from the script one day."""
 
+UNFINISHED = "unfinished"
+"""Stands for a site's address while an operator's reset is under way: it is the address of none."""
+
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -28,6 +28,8 @@ def gather(ledger: Ledger, site: str, event_id: int, log: EventLog | None) -> Kn
     """
     rows = [row for row in ledger.deliveries(DeliveryQuery(site=site, event_id=event_id, limit=10_000)) if row.site == site]
     event = next((found for row in rows if (found := event_of(row)) is not None), None)
+    if event is not None:  # an older one of that id, of the event log that the site had before, is another event
+        rows = [row for row in rows if row.payload == event.payload]
     asked = event is None and log is not None
     if event is None and log is not None:
         event = next((one for one in log.read(event_id - 1, 1, until=event_id).events if one.id == event_id), None)

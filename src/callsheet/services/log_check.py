@@ -63,7 +63,9 @@ class LogCheck:
         """Whether the site's log may be read. Asks the site where that is due; raises SiteError."""
         self.asked = False
         if state.address not in {None, self._address}:
-            self._stop(state, f"it is read at {self._address} now, and was read at {state.address} before")
+            moved = f"it is read at {self._address} now, and was read at {state.address} before"
+            unfinished = "it is being set to another event log; if that was interrupted, give the command again"
+            self._stop(state, unfinished if state.address == log_identity.UNFINISHED else moved)
             return False
         if self._due or state.log_epoch != self._epoch:
             self._due = not self._look(state)

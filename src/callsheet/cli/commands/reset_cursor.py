@@ -11,6 +11,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, when_stopped
 from callsheet.domain.delivery import DeliveryQuery, State
 from callsheet.domain.operation import Operation, Reset, Verb
+from callsheet.domain.overview import Changed
 from callsheet.domain.reading import SiteState
 from callsheet.errors import StateError
 from callsheet.policy import log_identity
@@ -85,7 +86,7 @@ def command(
                 "--waiting skip gives them up."
             )
         skipped = _skip(at, chosen, why) if still_open and waiting == "skip" and found.cursor is not None else 0
-        at.ledger.operate(Operation(Verb.RESET, who(), why, DeliveryQuery(site=chosen.name), reset=found), time.time())
+        _operate(at, Operation(Verb.RESET, who(), why, DeliveryQuery(site=chosen.name), reset=found))
         cursor = state.cursor if found.cursor is None else found.cursor
         if as_json:
             print_json({"site": chosen.name, "address": found.address, "cursor": cursor, "skipped": skipped})
@@ -123,8 +124,15 @@ def _same_log(site: SiteSettings, log: EventLog, state: SiteState) -> Reset | st
 def _skip(at: CommandContext, site: SiteSettings, why: str) -> int:
     """Give up what is open of the old log; how many deliveries that were."""
     still_open = DeliveryQuery(states=(State.WAITING, State.RETRYING, State.HELD), site=site.name)
+    return len(_operate(at, Operation(Verb.SKIP, who(), why, still_open)).ids)
+
+
+def _operate(at: CommandContext, operation: Operation) -> Changed:
     progress = Progress()
     try:
-        return len(at.ledger.operate(Operation(Verb.SKIP, who(), why, still_open), time.time(), progress).ids)
+        return at.ledger.operate(operation, time.time(), progress)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted: {progress}. The site is not read before the same command was given again.", err=True)
+        raise
     finally:
         progress.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from callsheet.errors import LedgerLostError, StateError, in_words
-from callsheet.ledgers.sqlite.delivery_queries import event_entity
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.ledger_files import LedgerFiles
 from callsheet.ledgers.sqlite.lock import lock_path
 from callsheet.ledgers.sqlite.migrations import migrate
 from callsheet.ledgers.sqlite.sqlite_errors import explain
+from callsheet.wire.event_facts import entity_of
 from callsheet.wire.texts import storable
 
 _OLDEST_SQLITE = (3, 34, 0)
@@ -175,7 +176,7 @@ class Database:
         )
         connection.execute("PRAGMA cache_size = -12288")  # KiB
         connection.execute("PRAGMA journal_size_limit = 67108864")  # bytes; a burst must not leave a huge log behind
-        connection.create_function("event_entity", 1, event_entity, deterministic=True)
+        connection.create_function("event_entity", 1, _event_entity, deterministic=True)
         return connection
 
 
@@ -243,3 +244,12 @@ def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StateError(f"The ledger {path} can't use a write-ahead log there. Put `state` on a local disk.")
+
+
+def _event_entity(payload: str) -> str | None:
+    """The SQL function of that name: ``Task:14`` of an event's JSON text, None where no entity is known."""
+    try:
+        kind, number = entity_of(json.loads(payload)) or (None, None)
+    except (ValueError, RecursionError):
+        return None
+    return None if number is None else f"{kind}:{number}"

@@ -10,7 +10,6 @@ from typing import Any
 from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, Failure, State
 from callsheet.ledgers.sqlite import event_logs, state_counters
 from callsheet.ledgers.sqlite.lane_heads import RUNNING
-from callsheet.wire.event_facts import entity_of
 
 OPEN = frozenset(state for state in State if state < State.DONE)
 _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})
@@ -52,15 +51,6 @@ _OF_ENTITY = f"d.event_id IN (SELECT e.id FROM events AS e WHERE {_ENTITY})"  # 
 _HISTORY = """
     SELECT attempt, started, ended, state, kind, text, traceback, locals FROM failures WHERE delivery_id = ? ORDER BY id
 """
-
-
-def event_entity(payload: str) -> str | None:
-    """The SQL function of that name: ``Task:14`` of an event's JSON text, None where no entity is known."""
-    try:
-        kind, number = entity_of(json.loads(payload)) or (None, None)
-    except (ValueError, RecursionError):
-        return None
-    return None if number is None else f"{kind}:{number}"
 
 
 def rows(tx: sqlite3.Connection, query: DeliveryQuery, *, limited: bool = True) -> list[DeliveryRow]:

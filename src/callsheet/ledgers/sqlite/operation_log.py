@@ -45,6 +45,9 @@ def operate(database: Database, operation: Operation, now: float, told: Callable
     ``told`` is called after each part with how many deliveries were changed, and how many were meant. Where it raises, or the
     process ends, the rest is as it was, and the same operation can be carried out again.
     """
+    if operation.reset is not None:
+        event_logs.set_site(database, operation, now, told, lambda tx: _note(tx, operation, now, 0))
+        return Changed()
     if operation.verb not in _TAKES:
         with database.transaction() as tx:
             _ask(tx, operation, now)
@@ -130,8 +133,6 @@ def _ask(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
         replay_rows.ask(tx, _note(tx, operation, now, 0), plugin_id, query.callback, operation.ranges)
     elif operation.verb is Verb.STOP:
         _note(tx, operation, now, replay_rows.stop(tx, query.ids, now))
-    elif operation.verb is Verb.RESET:
-        _reset(tx, operation, now)
     else:
         session_commands.ask(tx, _note(tx, operation, now, 0), operation.verb, query.site, query.project)
 
@@ -161,16 +162,6 @@ def _change(tx: sqlite3.Connection, names: Names, verb: Verb, query: DeliveryQue
     tally.write(tx)
     _resume_lanes_of(tx, ids, now)
     return ids
-
-
-def _reset(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
-    """Set a site to another event log, or to another address."""
-    site, reset = operation.query.site, operation.reset
-    known = site and tx.execute("SELECT id FROM sites WHERE name = ? AND cursor IS NOT NULL", (site,)).fetchone()
-    if not known or reset is None:
-        raise StateError(f"Site {site} has never been read, so there is nothing to reset.")
-    event_logs.set_site(tx, known[0], reset, now)
-    _note(tx, operation, now, 0)
 
 
 def _plugins(tx: sqlite3.Connection, operation: Operation) -> list[int]:
