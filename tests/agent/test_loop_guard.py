@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -206,6 +207,16 @@ def test_entities_and_attributes_are_counted_apart(world: Make) -> None:
         studio.time += 1
         data = event(number, user=SCRIPT, entity={"type": "Task", "id": number % 10}, attribute_name=f"a{number % 3}").data
         assert studio.guard.refuse(dict(data), studio.time) is None
+
+
+def test_what_its_script_did_in_a_persons_name_is_counted(world: Make) -> None:
+    studio = world()
+    for meta in ({"sudo_actual_user": SCRIPT}, json.dumps({"sudo_actual_user": SCRIPT})):
+        whys = []
+        for number in range(LONGEST + 1):
+            studio.time += 1
+            whys.append(studio.guard.refuse({**event(number, meta=meta, attribute_name=type(meta).__name__).data}, studio.time))
+        assert [why is None for why in whys] == [True] * LONGEST + [False]
 
 
 @pytest.mark.parametrize(("what", "change", "entity"), ENTITIES, ids=[one[0] for one in ENTITIES])

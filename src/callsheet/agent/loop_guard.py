@@ -90,9 +90,15 @@ class LoopGuard:
                     self._calls[key] = calls._replace(ended=now())
 
     def _key(self, event: Dict[str, Any]) -> Optional[_Key]:
-        if chain_of(event["session_uuid"]) != NOBODY or not is_script(script_of(event), self._script):
+        if _of_a_person(event) or chain_of(event["session_uuid"]) != NOBODY or not is_script(script_of(event), self._script):
             return None
         return (event["event_type"], event["attribute_name"], entity_of(event))
+
+
+def _of_a_person(event: Dict[str, Any]) -> bool:
+    """Whether that can be told at a glance: most events are a person's, and every one is asked."""
+    user, meta = event["user"], event["meta"]
+    return type(meta) is dict and "sudo_actual_user" not in meta and (type(user) is not dict or user.get("type") != "ApiUser")
 
 
 def _with(last: Optional[_Calls], event: int, made: Optional[float], recorded: float) -> _Calls:
