@@ -25,7 +25,9 @@ from callsheet.settings import Secret, ToolkitSettings
 from callsheet.site.catalogue import ConfigurationCatalogue
 from callsheet.telemetry import Recorder, recording
 from callsheet.wire.causality import Chain, Signature
+from callsheet.workers import slot
 from callsheet.workers.local_executor import LocalExecutor
+from callsheet.workers.sessions import session as session_module
 from callsheet.workers.sessions.session import SessionLimits
 from tests.support.executor_bench import SITE, Stage
 from tests.support.toolkits import NEW, OLD, REAL, Core, Installation, every_core, name_of
@@ -216,6 +218,70 @@ def test_a_session_that_is_killed_in_a_call_costs_one_attempt_and_others_nothing
     assert crash.failure is not None
     assert "signal 9 (SIGKILL)" in crash.failure.text
     assert [one.verdict for one in (*reports, again)] == [Verdict.OK] * 4
+
+
+DEADLY = """
+import os
+from callsheet import on
+@on("*", toolkit=True)
+def callback(ctx):
+    os._exit(7)
+"""
+
+
+def test_a_plugin_that_takes_sessions_down_again_and_again_has_to_wait_and_others_do_not(
+    studio: Studio, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "FIRST_WAIT", 600.0)
+    monkeypatch.setattr(slot, "LONGEST_WAIT", 600.0)
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start("deadly", DEADLY)
+    stage.start("good", '\nfrom callsheet import on\n@on("*", toolkit=True)\ndef callback(ctx): pass\n')
+
+    # When it has taken down as many as any worker may die without a pause
+    for _ in range(5):
+        assert [one.verdict for one in stage.do(of(stage, project, "deadly"))] == [Verdict.CRASHED]
+        assert [one.verdict for one in stage.do(of(stage, project, "good"))] == [Verdict.OK]
+
+    # Then what comes for it waits, which is told, and what comes for another is done
+    facts = recorder.wait_for("worker.waiting").facts
+    assert (facts["deaths"], facts["retry_in"]) == (5, 600.0)
+    waits = of(stage, project, "deadly")
+    stage.executor.submit([waits])
+    assert [one.verdict for one in stage.do(of(stage, project, "good"))] == [Verdict.OK]
+    (row,) = [one for one in stage.executor.workers() if one.project == project]
+    assert (row.restarts, row.problem) == (5, "ended with exit code 7")
+    os.kill(row.pid or 0, signal.SIGKILL)
+    stage.until(lambda: any(one.state == "backing off" for one in stage.executor.workers() if one.project == project))
+
+    # And once it is loaded anew, it is called at once
+    stage.executor.unload(waits.plugin)
+    stage.finish(waits)
+    stage.start("deadly", DEADLY.replace("os._exit(7)", "pass"))
+    assert [one.verdict for one in stage.do(of(stage, project, "deadly"))] == [Verdict.OK]
+
+
+@pytest.mark.parametrize("how", ["while it opens", "in calls"])
+def test_sessions_that_always_die_are_started_ever_later(
+    how: str, studio: Studio, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(session_module, "GRUDGE", 0.0)
+    project = studio.project("moth")
+    path = studio.installation.localized(project, OLD)
+    if how == "while it opens":
+        (path / "install" / "core" / "python" / "sgtk" / "__init__.py").write_text("import os; os._exit(7)")
+    stage = studio.stage()
+    stage.start("where", asking(f"session({project}).call(dies)"))
+
+    pauses: list[float] = []
+    while len(pauses) < 6:
+        stage.do(of(stage, project))
+        pauses = [one.facts["retry_in"] for one in recorder.named("worker.waiting")]
+
+    assert pauses == [0.01 * 2**number for number in range(6)]
 
 
 def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Recorder, tmp_path: Path) -> None:

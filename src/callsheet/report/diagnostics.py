@@ -112,7 +112,7 @@ def _of_dropped_site(state: SiteState, config: str) -> Iterator[Trouble]:
 def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:
     if worker.state == STUCK:
         yield Trouble(
-            f"Process {worker.pid}, a worker of {', '.join(worker.plugins) or f'project {worker.project}'}, was killed and does "
+            f"Process {worker.pid}, a worker of {', '.join(worker.plugins) or _session(worker)}, was killed and does "
             f"not end ({ago(worker.since, now)}); another one has taken its place.",
             "It most likely waits in the kernel for a share that does not answer; the system's log may tell. It ends once that "
             "answers, or is unmounted with `umount -f`.",
@@ -121,9 +121,10 @@ def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tup
         yield Trouble(first_line(worker.problem), first_line(worker.toolkit.cure))
     if worker.called_at is not None and now - worker.called_at >= LONG_CALL:
         yield _of_long_call(worker, worker.called_at, config, now)
-    if worker.state != BACKING_OFF or all((worker.site, name) in broken for name in worker.plugins):
+    broken_alone = worker.plugins and all((worker.site, name) in broken for name in worker.plugins)
+    if worker.state != BACKING_OFF or broken_alone:
         return  # what is said of a broken plugin says this, too
-    names = ", ".join(worker.plugins)
+    names = ", ".join(worker.plugins) or _session(worker)
     left = 0.0 if worker.retry_at is None else worker.retry_at - now
     again = f"is started again in {duration(left)}" if left > 0 else "is started again"
     show = command("deliveries", config, f"--plugin {worker.plugins[0]} --failures" if len(worker.plugins) == 1 else "--failures")
@@ -132,6 +133,10 @@ def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tup
         f"{first_line(worker.problem) or 'see the log'}",
         f"Nothing is lost meanwhile. `{show}` says what it was at; mend the plugin, and it is started at once.",
     )
+
+
+def _session(worker: WorkerRow) -> str:
+    return f"project {(worker.toolkit and worker.toolkit.project) or worker.project}"
 
 
 def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> Trouble:

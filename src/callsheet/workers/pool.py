@@ -216,7 +216,7 @@ class WorkerPool:
         pause = slot.start_at - now
         if pause > 0:
             names = "+".join(key.name for key in slot.members)
-            facts = {"deaths": slot.in_vain, "how": loss.how, "retry_in": pause}
+            facts = {"deaths": slot.backoff.in_vain, "how": loss.how, "retry_in": pause}
             telemetry.emit("worker.waiting", site=worker.site, plugin=names, **facts)
 
     def _loaded(self, slot: WorkerSlot, worker: Worker) -> None:
@@ -227,7 +227,7 @@ class WorkerPool:
         elif worker.loaded_plugins.passing and not worker.leaving:
             slot.try_again(time.monotonic())
         else:
-            slot.loaded()
+            slot.backoff.ready()
 
     def _note(self, slot: WorkerSlot, worker: Worker, message: Message) -> bool:
         """What a message means for the slot; whether it is to be passed on."""

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from callsheet.domain.callback import PluginKey
@@ -13,9 +14,16 @@ from callsheet.domain.delivery import Run
 from callsheet.domain.plugin import PluginFile
 from callsheet.errors import ToolkitError
 from callsheet.runtimes.session_spec import UPGRADE, SessionSpec
-from callsheet.workers.exits import too_large
+from callsheet.workers.exits import WorkerExit, too_large
 from callsheet.workers.sessions.session_calls import Call
+from callsheet.workers.slot import CrashBackoff
 from callsheet.workers.worker import Worker
+
+LOOK_AGAIN = 1.0
+"""Seconds for which a session is taken to be up to date after a look at what it is made of."""
+
+GRUDGE = 2.0
+"""Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
 
 LARGEST = 2**63
 """Ids of projects are below it, as the ledger has them."""
@@ -73,7 +81,14 @@ class Session:
         """It was open once, in the life of this daemon."""
         self.failing_since: float | None = None
         self.calls = 0
+        self.backoff = CrashBackoff()
+        self.start_at = -inf
+        """The monotonic time before which no worker is started: those before it died too often."""
+        self.resting: dict[PluginKey, float] = {}
+        """The monotonic time before which nothing of a plugin is begun, which took too many workers down."""
         self.losses = 0
+        self.problem = ""
+        """How the last worker died; empty once the plugin to blame has done some work."""
         self.since = time.time()
 
     @property
@@ -95,7 +110,8 @@ class Session:
     @property
     def idle(self) -> bool:
         """Its worker is open and has nothing to do."""
-        return self.open and not self.searching and not self.waiting and self.worker is not None and not self.worker.occupied
+        wanted = bool(self.waiting) and self.wanted_at() <= time.monotonic()
+        return self.open and not self.searching and not wanted and self.worker is not None and not self.worker.occupied
 
     def fails(self, trouble: ToolkitError) -> None:
         """It can't be had now. One that could be had before may well be in the middle of an upgrade: that is tried again."""
@@ -107,7 +123,43 @@ class Session:
     def opens(self) -> None:
         """Its worker has the Toolkit."""
         self.trouble, self.failing_since, self.was_open = None, None, True
+        self.backoff.ready()
         self.serving_since = time.monotonic()
+
+    def lost(self, worker: Worker, loss: WorkerExit, called: tuple[PluginKey | None, bool]) -> float:
+        """Its worker died; ``called``: whose call was under way, and whether that took too long. Returns the pause that follows, by
+        the rules for all workers: before the next start, or where a plugin is to blame, before that has anything to do with it.
+        """
+        caller, late = called
+        self.losses += 1
+        self.problem = loss.how or ""
+        guilty = loss.loading.key if loss.loading is not None else loss.culprit or caller
+        pause = self.backoff.not_ready() if worker.opened is None else self.backoff.died(guilty)
+        pause = 0.0 if late or loss.late else pause
+        if worker.opened is None or guilty is None:
+            self.start_at = time.monotonic() + pause
+        else:
+            self.resting[guilty] = time.monotonic() + pause
+        return pause
+
+    def forgive(self, plugin: PluginKey | None = None) -> None:
+        """What was wrong is mended: of a plugin, or (None) of all."""
+        for key in self.resting.keys() if plugin is None else {plugin}:
+            self.backoff.forget(key)
+        self.resting = {} if plugin is None else {key: at for key, at in self.resting.items() if key != plugin}
+        self.start_at, self.troubled_at = -inf, -inf if plugin is None else self.troubled_at
+
+    def wanted_at(self) -> float:
+        """The monotonic time from which something that waits for it may be served; inf while nothing waits."""
+        times = [self.resting.get(one.plugin.key, -inf) for one in self.waiting]
+        return max(self.start_at, min(times, default=-inf if self.warm else inf))
+
+    def worked(self, *plugins: PluginKey) -> None:
+        """These brought deliveries or calls to their end."""
+        for key in plugins if self.problem else ():
+            self.backoff.worked(key)
+            self.resting.pop(key, None)
+            self.problem = self.problem if self.backoff.in_vain else ""
 
     def hosts(self, key: PluginKey) -> bool:
         """Whether its worker has loaded the plugin."""
@@ -133,6 +185,9 @@ class Session:
         while self.waiting:
             one = self.waiting.popleft()
             key = one.plugin.key
+            if self.resting.get(key, -inf) > time.monotonic():
+                still.append(one)
+                continue
             if key not in worker.loaded_plugins.keys:
                 worker.load(one.plugin)
             if worker.loaded_plugins.described(key):
@@ -152,6 +207,16 @@ class Session:
         if self.idle and now - self.used_at > limits.idle:
             return f"it had nothing to do for {limits.idle:g} s"
         return None
+
+
+def is_stale(session: Session) -> bool:
+    """Whether what a session is made of is to be looked at before it goes on."""
+    return time.monotonic() - session.looked_at > LOOK_AGAIN
+
+
+def is_given_up(session: Session) -> bool:
+    """Whether a session could not be had not long ago, so that it is not tried again yet."""
+    return session.trouble is not None and time.monotonic() < max(session.troubled_at + GRUDGE, session.start_at)
 
 
 def project_of(run: Run) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from callsheet.domain.callback import PluginKey
 from callsheet.domain.plugin import PluginFile
 from callsheet.wire import frames
 from callsheet.workers.exits import WorkerExit, call_too_long
@@ -36,6 +37,7 @@ class Call:
 class _Given:
     call: Call
     session: Worker
+    begun: bool = False
     due: float = inf
     """The monotonic time at which it has taken too long; it begins to count when the function is called."""
 
@@ -66,17 +68,19 @@ class Calls:
         }
         self._send(session, order)
 
-    def on_output(self, message: Mapping[str, Any]) -> None:
-        """What a session says of a call: that it begins, or what came of it."""
+    def on_output(self, message: Mapping[str, Any]) -> PluginKey | None:
+        """What a session says of a call: that it begins, or what came of it. Returns whose call has come to its end."""
         given = self._given.get(message["call"])
         if given is None:
-            return
+            return None
         if message["is"] == "called":
+            given.begun = True
             given.due = inf if given.call.timeout is None else self._now() + given.call.timeout
-            return
+            return None
         del self._given[message["call"]]
         given.session.calls_under_way -= 1
         self._answer(given.call, message)
+        return given.call.plugin.key
 
     def failed(self, call: Call, kind: str, text: str, *, traceback: str = "", lost: bool = False) -> None:
         """Tell the caller that nothing came of it. ``lost``: trying again may help."""
@@ -96,17 +100,23 @@ class Calls:
             return inf
         return soonest
 
-    def lost(self, session: Worker, loss: WorkerExit) -> None:
-        """Tell the callers of all that the session was to do that it is gone."""
+    def lost(self, session: Worker, loss: WorkerExit) -> tuple[PluginKey | None, bool]:
+        """Tell the callers of all that the session was to do that it is gone. Returns whose call was under way in it, and whether
+        that had taken too long.
+        """
         now = self._now()
+        guilty, late = None, False
         for number, given in [(number, one) for number, one in self._given.items() if one.session is session]:
             del self._given[number]
+            guilty = given.call.plugin.key if given.begun else guilty
+            late = late or given.due <= now
             if given.due <= now:
                 text = f"The function took longer than {given.call.timeout:g} s, and its session was ended."
                 self.failed(given.call, "SessionTimeout", text, traceback=loss.stacks)
             else:
                 how = loss.how or "it was ended"
                 self.failed(given.call, "SessionLost", f"The session that called the function was lost: {how}.", lost=True)
+        return guilty, late
 
     def _answer(self, call: Call, message: Mapping[str, Any]) -> None:
         if call.caller.process.commands >= 0:

@@ -22,15 +22,9 @@ from callsheet.workers.loaded_plugins import passes
 from callsheet.workers.sessions import deadlock, refusals, session_signals
 from callsheet.workers.sessions.admission import Places
 from callsheet.workers.sessions.background import Search
-from callsheet.workers.sessions.session import QueuedRun, Session, SessionKey, SessionLimits
+from callsheet.workers.sessions.session import QueuedRun, Session, SessionKey, SessionLimits, is_given_up, is_stale
 from callsheet.workers.sessions.session_calls import Call, Calls
 from callsheet.workers.worker import Worker
-
-LOOK_AGAIN = 1.0
-"""Seconds for which a session is taken to be up to date after a look at what it is made of."""
-
-GRUDGE = 2.0
-"""Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
 
 _ENDING = "The daemon ends, and opens no session any more."
 
@@ -106,7 +100,8 @@ class Sessions:
             self._search.name(site, project, lambda found: self._named(site, project, found))
             return
         session = self._session(SessionKey(site, project))
-        session.warm, session.troubled_at = True, -inf  # whoever asks has mended what was wrong
+        session.warm = True
+        session.forgive()
         self._advance(session)
 
     def retire(self, site: str, project: int | str, why: str) -> None:
@@ -120,6 +115,7 @@ class Sessions:
         """The plugin was unloaded, or loaded anew: what waits comes back, and no session keeps its old code."""
         for session in self._sessions.values():
             self._publish(RunEnded(run.id) for run in session.take_back(lambda one: one.plugin == plugin))
+            session.forgive(plugin)
             if session.hosts(plugin):
                 self._stop(session, why)
 
@@ -139,12 +135,11 @@ class Sessions:
         self._closed = True
         self._search.close()
         for session in self._sessions.values():
-            while session.waiting:
-                one = session.waiting.popleft()
-                if isinstance(one, QueuedRun):
-                    self._publish([RunEnded(one.run.id)])
-                else:
+            self._publish(RunEnded(run.id) for run in session.take_back(lambda _: True))
+            for one in session.waiting:
+                if isinstance(one, Call):  # as all that are left
                     self._calls.failed(one, "SessionLost", _ENDING, lost=True)
+            session.waiting.clear()
             self._stop(session, why)
 
     def tick(self, now: float) -> float:
@@ -153,6 +148,11 @@ class Sessions:
         for session in list(self._sessions.values()):
             if session.due and not self._closed:
                 self._start(session)
+            wanted_at = session.wanted_at()
+            if wanted_at > now:
+                soonest = min(soonest, wanted_at)
+            elif session.waiting and not session.searching:
+                self._advance(session)
             worker = session.worker
             if worker is None:
                 continue
@@ -169,9 +169,10 @@ class Sessions:
         """What a session's worker says of itself, and of calls."""
         session = self._slot_of_worker.get(worker)
         if session is None or message["is"] in ("called", "answer"):
-            self._calls.on_output(message)
-            if session is not None and message["is"] == "answer":
+            done = self._calls.on_output(message)
+            if session is not None and done is not None:
                 session.calls += 1
+                session.worked(done)
         elif message["is"] == "opened":
             session.opens()
             session_signals.opened(session, message)
@@ -185,6 +186,8 @@ class Sessions:
         if session is None:
             return False
         session.calls += sum(1 for one in said if type(one) is Report)
+        session.worked(*worker.worked)
+        worker.worked = {}
         session.used_at = time.monotonic()
         self._serve(session)
         self._admit()
@@ -192,13 +195,13 @@ class Sessions:
 
     def on_exit(self, worker: Worker, loss: WorkerExit) -> bool:
         """Take note of a worker's end; False if it is no session's."""
-        self._calls.lost(worker, loss)
+        called = self._calls.lost(worker, loss)
         session = self._slot_of_worker.pop(worker, None)
         if session is None:
             return False
         session.worker, session.since = None, time.time()
         if loss.how is not None:
-            session.losses += 1
+            session_signals.lost(session, worker, loss, session.lost(worker, loss, called))
             if worker.opened is None:
                 self._failed(session, refusals.died_opening(session, loss.how))
             elif loss.loading is not None:
@@ -231,9 +234,9 @@ class Sessions:
             return
         if session.worker is not None:
             self._serve(session)
-        elif session.trouble is not None and time.monotonic() - session.troubled_at < GRUDGE:
+        elif session.trouble is not None and is_given_up(session):
             self._fail(session, session.trouble)
-        elif (session.waiting or session.warm) and not session.live:
+        elif time.monotonic() >= session.wanted_at() and not session.live:
             if self._places.ask(session, self._live()):
                 self._find(session)
             else:
@@ -288,8 +291,7 @@ class Sessions:
         try:
             worker = Worker(self._setups[session.key.site], self._archive, AHEAD, opening)
         except OSError as error:
-            self._failed(session, refusals.can_not_start(session, opening, error))
-            self._admit()
+            self._found(session, refusals.can_not_start(session, opening, error))
             return
         session.worker, session.since = worker, time.time()
         session.looked_at = session.used_at = time.monotonic()
@@ -299,9 +301,9 @@ class Sessions:
     def _serve(self, session: Session) -> None:
         """Give the worker what waits, once it is open, and known to be up to date."""
         worker = session.worker
-        if worker is None or session.opening is None or not session.open or not session.waiting or session.searching:
+        if worker is None or session.opening is None or not session.open or session.searching:
             return
-        if time.monotonic() - session.looked_at > LOOK_AGAIN:
+        if session.wanted_at() <= time.monotonic() and is_stale(session):
             session.searching = True
             self._search.look(session.key.site, session.opening, lambda changed: self._looked(session, changed))
             return

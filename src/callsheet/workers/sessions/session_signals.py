@@ -7,7 +7,9 @@ from typing import Any
 
 from callsheet import telemetry
 from callsheet.errors import ToolkitError
+from callsheet.workers.exits import WorkerExit
 from callsheet.workers.sessions.session import Session, SessionKey
+from callsheet.workers.worker import Worker
 
 _TOLD = ("version", "core", "config", "descriptor", "engine", "apps", "python")
 """What is passed on of what a worker says of its Toolkit."""
@@ -28,6 +30,13 @@ def opened(session: Session, message: Mapping[str, Any]) -> None:
         **{name: message.get(name) for name in _TOLD},
     }
     telemetry.emit("session.opened", **_whose(session.key), **facts)
+
+
+def lost(session: Session, worker: Worker, loss: WorkerExit, pause: float) -> None:
+    """Its worker died. Said where a pause follows, since that comes again and again: the worker's own end is known."""
+    if pause > 0:
+        facts = {"deaths": session.backoff.in_vain, "how": loss.how, "retry_in": pause}
+        telemetry.emit("worker.waiting", site=worker.site, plugin=worker.name, **facts)
 
 
 def outdated(session: Session, changed: str) -> None:

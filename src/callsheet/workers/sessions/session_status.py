@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from callsheet.domain.overview import FAILED, SessionFacts, WorkerRow
+from callsheet.domain.overview import BACKING_OFF, FAILED, SessionFacts, WorkerRow
 from callsheet.workers.sessions.session import Session
 
 RECENT = 3600.0
@@ -26,20 +26,24 @@ def row(session: Session, worker: WorkerRow | None) -> WorkerRow | None:
         state=state,
         calls=session.calls,
         restarts=session.losses,
-        problem="" if session.trouble is None else session.trouble.problem,
+        problem=session.problem if session.trouble is None else session.trouble.problem,
+        retry_at=time.time() + session.wanted_at() - time.monotonic() if state == BACKING_OFF else None,
         toolkit=_facts(session),
     )
 
 
 def _state(session: Session, worker: WorkerRow | None) -> str | None:
-    if session.worker is not None and worker is not None:
-        if session.worker.leaving:
-            return "stopping"
-        return worker.state if session.worker.opened is not None else "starting"
-    if session.live:
-        return "starting"
+    if session.worker is not None and worker is not None and session.worker.leaving:
+        return "stopping"
+    if session.worker is not None and worker is not None and session.worker.opened is not None:
+        return worker.state
+    # Also while it is tried again: what is wrong is wrong until it is open.
     if session.trouble is not None and time.monotonic() - session.troubled_at < RECENT:
         return FAILED
+    if session.live:
+        return "starting"
+    if session.waiting and session.wanted_at() > time.monotonic():
+        return BACKING_OFF
     return "waiting" if session.waiting or session.warm else None
 
 
