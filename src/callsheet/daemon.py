@@ -131,7 +131,7 @@ class Daemon:
         )
         for site in self._settings.sites:
             for project in self._settings.toolkit.prewarm:
-                executor.warm(site.name, int(project) if project.isdigit() else project)
+                executor.warm(site.name, int(project) if project.isdecimal() else project)
         sites = self._settings.sites
         in_turn = {site.name for site in sites if site.order == "global"}
         intakes: list[IntakeService] = []

@@ -1,7 +1,7 @@
 """Named signals. The logic says what happened; log lines, mail, the live view and tests are listeners.
 
 ``emit("delivery.settled", …)`` costs a dict look-up where nobody listens. Listeners run in the emitting thread and must not block;
-one that raises is dropped and said on stderr, since a broken log must not stop deliveries.
+one that raises is told on stderr, once a minute, since a broken log must not stop deliveries, nor an odd signal a log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,11 @@ class Signal:
 
 Listener = Callable[[Signal], None]
 
+QUIET = 60.0
+"""Seconds between two complaints about listeners."""
+
 _lock = threading.Lock()
+_quiet_until = 0.0
 _listeners: dict[str, tuple[Listener, ...]] = {}
 
 
@@ -115,8 +119,18 @@ def emit(name: str, **facts: Any) -> None:
         try:
             listener(signal)
         except Exception:  # noqa: BLE001 - whatever a listener raises, deliveries go on
-            unsubscribe(listener)
-            sys.stderr.write(f"callsheet: a listener of {name} failed and was dropped:\n{traceback.format_exc()}")
+            _complain(f"callsheet: a listener of {name} failed:\n{traceback.format_exc()}")
+
+
+def _complain(text: str) -> None:
+    global _quiet_until  # noqa: PLW0603 - as for the listeners
+    now = time.monotonic()
+    with _lock:
+        if now < _quiet_until:
+            return
+        _quiet_until = now + QUIET
+    with suppress(OSError, ValueError, AttributeError):  # stderr itself is gone: nobody is left to tell
+        sys.stderr.write(text)
 
 
 def listening(name: str) -> bool:

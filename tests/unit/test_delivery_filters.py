@@ -17,7 +17,7 @@ def test_numbers_are_ids_and_what_comes_before_them_is_the_configuration() -> No
     assert split(("./412", "12")) == ("./412", (12,))
 
 
-@pytest.mark.parametrize("arguments", [("12", "a.toml"), ("a.toml", "x12")])
+@pytest.mark.parametrize("arguments", [("12", "a.toml"), ("a.toml", "x12"), ("a.toml", "²"), ("a.toml", "9" * 5_000)])
 def test_what_is_neither_is_refused(arguments: tuple[str, ...]) -> None:
     with pytest.raises(click.UsageError, match=r"is not a delivery's id. CONFIG comes first, then ids"):
         split(arguments)
@@ -58,3 +58,13 @@ def test_an_entity_that_is_none_is_a_usage_error() -> None:
 def test_a_project_is_an_id_or_a_name() -> None:
     assert query((), **(NOTHING | {"project": "97"})).project == 97  # type: ignore[arg-type] # as above
     assert query((), **(NOTHING | {"project": "The Lighthouse"})).project == "The Lighthouse"  # type: ignore[arg-type] # as above
+
+
+@pytest.mark.parametrize("project", ["²", "9" * 5_000, "٣"])
+def test_a_project_that_no_id_is_like_is_a_name(project: str) -> None:
+    assert query((), **(NOTHING | {"project": project})).project == project  # type: ignore[arg-type] # as above
+
+
+def test_an_entity_whose_id_is_beyond_all_ids_is_a_usage_error() -> None:
+    with pytest.raises(click.UsageError, match="not a type and an id"):
+        query((), **(NOTHING | {"entity": f"Task:{10**30}"}))  # type: ignore[arg-type] # as above

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from callsheet.domain.delivery import DeliveryQuery
-from callsheet.domain.overview import Heartbeat
+from callsheet.domain.overview import Heartbeat, WorkerRow
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.ports import Page
 from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
@@ -72,6 +72,16 @@ def test_the_last_beat_says_that_the_daemon_ended_in_order(ledger: SqliteLedger)
     written = ledger.overview().heartbeat
     assert written is not None
     assert (written.at, written.stopped_at) == (7.0, 7.0)
+
+
+def test_the_daemon_beats_though_a_worker_can_not_be_put_on_record(ledger: SqliteLedger) -> None:
+    odd = [WorkerRow("studio", ("odd",), memory=2**70)]
+    heartbeat = HeartbeatService(ledger, BEAT, list, pid_file=None, stop=lambda _: None, clock=lambda: 7.0, workers=lambda: odd)
+    with pytest.raises(OverflowError):
+        heartbeat.step()
+    beat = ledger.overview().heartbeat
+    assert beat is not None
+    assert beat.at == 7.0
 
 
 def test_what_is_older_than_the_history_is_forgotten_now_and_then(ledger: SqliteLedger, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ configuration, 130 Ctrl-C, 141 a reader that went away.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -128,10 +129,18 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (default: this process's) and exit with its code."""
+    _print_anything()
     code = _outcome(arguments)
     if hung:
         os._exit(code)
     sys.exit(code)
+
+
+def _print_anything() -> None:
+    """Let no character fail a command, whatever the terminal's encoding: a file name may be of any bytes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _outcome(arguments: Sequence[str] | None) -> int:

@@ -17,13 +17,16 @@ STATES = [state.word for state in State]
 NO_LIMIT = 2**31 - 1
 """Commands that change deliveries change all that are meant, however many."""
 
+LARGEST = 10**18 - 1
+"""The largest id that is looked for."""
+
 _OPTIONS = (
     click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="In that state; may be given several times."),
     click.option("--plugin", help="Of that plugin: its name, or SITE/NAME."),
     click.option("--site", help="Of that site."),
     click.option("--lane", help="Of that lane, as `deliveries ID` shows it."),
     click.option("--callback", metavar="NAME", help="Of the callbacks of that name."),
-    click.option("--event", type=int, metavar="ID", help="Of that event."),
+    click.option("--event", type=click.IntRange(0, LARGEST), metavar="ID", help="Of that event."),
     click.option("--type", "event_type", metavar="TYPE", help="Of events of that type, such as Shotgun_Task_Change."),
     click.option("--entity", metavar="TYPE:ID", help="Of events of that entity, such as Task:14."),
     click.option("--project", metavar="ID|NAME", help="Of events of that project."),
@@ -36,7 +39,12 @@ _OPTIONS = (
 CONDITIONS = "--plugin, --state, --event, --site, --lane, --callback, --type, --entity, --project, --error, --since, --older-than"
 """The names of these options, for messages."""
 
-_ENTITY = re.compile(r"(\w+)[ :](\d+)")
+_ENTITY = re.compile(r"(\w+)[ :]([0-9]{1,18})")
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is a number that can be an id."""
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
 def selection(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,9 +69,9 @@ def config_and_plugin(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def split(config_and_ids: tuple[str, ...]) -> tuple[str | None, tuple[int, ...]]:
     """CONFIG and the ids of ``[CONFIG] [ID]...``: whatever is a number is an id (a file of that name is ``./412``)."""
-    config = None if not config_and_ids or config_and_ids[0].isdigit() else config_and_ids[0]
+    config = None if not config_and_ids or is_id(config_and_ids[0]) else config_and_ids[0]
     ids = config_and_ids if config is None else config_and_ids[1:]
-    wrong = [one for one in ids if not one.isdigit()]
+    wrong = [one for one in ids if not is_id(one)]
     if wrong:
         raise click.UsageError(
             f"{wrong[0]!r} is not a delivery's id. CONFIG comes first, then ids; `callsheet deliveries` shows them."
@@ -100,7 +108,7 @@ def query(
         event_id=event,
         event_type=event_type,
         entity=_entity(entity),
-        project=int(project) if project is not None and project.isdigit() else project,
+        project=int(project) if project is not None and is_id(project) else project,
         error=error,
         ids=ids,
         since=_moment("--since", since),

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from callsheet import telemetry
+from callsheet.cli.delivery_filters import is_id
 from callsheet.composition import catalogue, finder, worker_setups
 from callsheet.domain.toolkit_entities import Project
 from callsheet.errors import ToolkitError
@@ -67,7 +68,7 @@ def wanted(settings: Settings, names: Sequence[tuple[str | None, str]]) -> Itera
 def _named(known: ConfigurationCatalogue, setup: WorkerConfig, names: Sequence[tuple[str | None, str]]) -> Iterator[Wanted]:
     for site, name in names:
         if site in {None, setup.site}:
-            yield Wanted(setup.site, name, known.project(int(name) if name.isdigit() else name))
+            yield Wanted(setup.site, name, known.project(int(name) if is_id(name) else name))
 
 
 def _likely(known: ConfigurationCatalogue, toolkit: ToolkitSettings) -> Iterator[Project]:

@@ -46,8 +46,7 @@ class TimingLog:
 
 def line(facts: dict[str, Any]) -> str:
     """The line for the facts of a ``delivery.settled``."""
-    start = datetime.fromtimestamp(facts["started"], UTC).astimezone()
-    end = datetime.fromtimestamp(facts["ended"], UTC).astimezone()
+    start, end = (datetime.fromtimestamp(facts[name], UTC).astimezone() for name in ("started", "ended"))
     created = _created(facts.get("created_at"))
     delay = "unknown" if created is None else pretty(start - created)
     return (
@@ -64,12 +63,10 @@ def pretty(delta: timedelta) -> str:
 
 
 def _created(value: str | float | None) -> datetime | None:
-    """When the event was created; the site sends ``2026-11-22T03:40:10Z``, seldom nothing."""
-    if not value:
-        return None
-    if isinstance(value, str):
-        try:
+    """When the event was created; the site sends ``2026-11-22T03:40:10Z``, seldom nothing, or what is no time."""
+    try:
+        if isinstance(value, str):
             return datetime.fromisoformat(value).astimezone()
-        except ValueError:
-            return None
-    return datetime.fromtimestamp(value, UTC).astimezone()
+        return datetime.fromtimestamp(value, UTC).astimezone() if value else None
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from callsheet.domain.reading import Gap, Replay
 
 Ranges = tuple[tuple[int, int], ...]
-_RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
+_RANGE = re.compile(r"([0-9]{1,18})(?:\.\.([0-9]{1,18}))?")
 
 
 @dataclass(frozen=True, slots=True)

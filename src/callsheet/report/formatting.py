@@ -25,12 +25,18 @@ LANES = {
 
 def iso(at: float | None) -> str | None:
     """Epoch seconds as ``2026-11-22T03:40:10.250Z``: the form of every time in JSON output."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+        return None
 
 
 def local(at: float | None) -> str:
     """Epoch seconds as a local ``2026-11-22 03:40:10``; ``-`` for None."""
-    return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # as above
+        return "-"
 
 
 def duration(seconds: float) -> str:

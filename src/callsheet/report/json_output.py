@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -21,8 +22,9 @@ Facts = dict[str, Any]
 
 
 def print_json(facts: Facts | list[Facts]) -> None:
-    """Indented JSON on stdout, non-ASCII as it is."""
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    """Indented JSON on stdout, non-ASCII as it is where stdout takes it."""
+    takes_all = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=not takes_all))
 
 
 def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:

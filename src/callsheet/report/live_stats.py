@@ -208,7 +208,7 @@ def _epoch(value: object) -> float | None:
     if isinstance(value, str):
         try:
             return datetime.fromisoformat(value).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return float(value) if isinstance(value, (int, float)) else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from callsheet import telemetry
 from callsheet.domain.operation import SessionCommand
 from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
+from callsheet.errors import StateError
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
 from callsheet.timed_io import TimedIo
@@ -61,9 +62,19 @@ class HeartbeatService(Service):
             self._told_lost = True
             telemetry.emit("ledger.lost", problem=problem)
             self._stop("the ledger is lost")
-        for one in self._ledger.beat(replace(self._heartbeat, at=self._now()), list(self._health()), self._workers()):
+        for one in self._beat():
             self._asked(one)
         return BEAT_EVERY
+
+    def _beat(self) -> list[SessionCommand]:
+        beat = replace(self._heartbeat, at=self._now())
+        try:
+            return self._ledger.beat(beat, list(self._health()), self._workers())
+        except StateError:
+            raise
+        except Exception:
+            self._ledger.beat(beat, [])  # the daemon lives, whatever is odd about a site or a worker; which is told
+            raise
 
     def _exists(self, pid_file: Path) -> bool:
         """Whether the file is there, or may be: a share that hangs stops neither the beat nor the daemon."""

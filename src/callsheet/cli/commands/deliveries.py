@@ -9,7 +9,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import opened
-from callsheet.cli.delivery_filters import query, selection, split
+from callsheet.cli.delivery_filters import NO_LIMIT, query, selection, split
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.domain.delivery import Attempt, DeliveryRow, State
@@ -29,7 +29,9 @@ from callsheet.report.formatting import ago, duration, first_line, local
     )
 )
 @selection
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1, NO_LIMIT), default=100, show_default=True, help="At most so many, the newest first."
+)
 @click.option("--failures", is_flag=True, help="With traceback and local variables of each failure.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
 def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_json: bool, **conditions: Any) -> int:

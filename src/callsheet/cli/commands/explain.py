@@ -9,6 +9,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, find_config, opened
+from callsheet.cli.delivery_filters import is_id
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import wrapped
 from callsheet.config import load
@@ -42,7 +43,7 @@ def command(*, config_and_event: tuple[str, ...], plugin: str | None, site: str 
     """
     *configs, event = config_and_event
     config = configs[0] if configs else None
-    if len(configs) > 1 or not event.isdecimal():
+    if len(configs) > 1 or not is_id(event):
         raise click.UsageError("Name one event, by its id: `callsheet explain CONFIG 812934`.")
     with opened(config) as at:
         sites = _sites(at, int(event), site)

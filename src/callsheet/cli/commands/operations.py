@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from callsheet.cli.command_context import config_argument, opened
+from callsheet.cli.delivery_filters import NO_LIMIT
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.report import json_output
@@ -18,7 +19,7 @@ from callsheet.report.formatting import local
     )
 )
 @config_argument
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, the newest first.")
+@click.option("--limit", type=click.IntRange(1, NO_LIMIT), default=50, show_default=True, help="At most so many, the newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
 def command(*, config: str | None, limit: int, as_json: bool) -> None:
     """Show what operators did, by whom, when and why.

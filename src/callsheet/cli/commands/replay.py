@@ -8,6 +8,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, opened, who
+from callsheet.cli.delivery_filters import LARGEST
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown, when_stopped
 from callsheet.domain.delivery import DeliveryQuery
@@ -30,7 +31,9 @@ from callsheet.report.diagnostics import command as command_line
 @click.option("--plugin", help="For that plugin: its name, or SITE/NAME.")
 @click.option("--callback", metavar="NAME", help="Only for that callback of it.")
 @click.option("--dry-run", is_flag=True, help="Ask the site, list what would be delivered, and change nothing.")
-@click.option("--stop", type=int, metavar="ID", help="End a replay where it is; what it has made waiting stays.")
+@click.option(
+    "--stop", type=click.IntRange(1, LARGEST), metavar="ID", help="End a replay where it is; what it has made waiting stays."
+)
 @click.option("--why", default="", help="The reason, for the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print the replay, or with --dry-run the deliveries, as JSON.")
 def command(

@@ -10,6 +10,7 @@ from callsheet.cli.command_context import CommandContext, config_argument, find_
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, when_stopped
 from callsheet.domain.delivery import DeliveryQuery, State
+from callsheet.domain.event import LARGEST_ID
 from callsheet.domain.operation import Operation, Reset, Verb
 from callsheet.domain.overview import Changed
 from callsheet.domain.reading import SiteState
@@ -34,7 +35,7 @@ from callsheet.settings import SiteSettings
 @config_argument
 @click.option("--site", help="Which site, where there are several.")
 @click.option("--to-newest", is_flag=True, help="Go on behind the newest event that the site has now.")
-@click.option("--from", "first", type=click.IntRange(min=1), metavar="ID", help="Go on at that event.")
+@click.option("--from", "first", type=click.IntRange(1, LARGEST_ID - 1), metavar="ID", help="Go on at that event.")
 @click.option("--same-log", is_flag=True, help="The event log is the same, and only the site's address has changed.")
 @click.option("--waiting", type=click.Choice(["keep", "skip"]), help="Run the deliveries that still wait, or give them up.")
 @click.option("--why", default="", help="The reason, for the record.")

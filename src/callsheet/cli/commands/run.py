@@ -20,6 +20,7 @@ from callsheet.cli.command_context import config_argument, find_config, open_led
 from callsheet.cli.examples import examples
 from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
+from callsheet.domain.event import LARGEST_ID
 from callsheet.errors import LedgerLostError
 from callsheet.report.diagnostics import troubles
 
@@ -37,7 +38,9 @@ LAST_WORDS = 5.0
 )
 @config_argument
 @click.option("--drain", is_flag=True, help="Handle all that the site shows now, and end.")
-@click.option("--from", "start_from", type=click.IntRange(min=1), metavar="ID", help="The first event of a first start.")
+@click.option(
+    "--from", "start_from", type=click.IntRange(1, LARGEST_ID - 1), metavar="ID", help="The first event of a first start."
+)
 def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     """Run the daemon in the foreground.
 

@@ -10,7 +10,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import config_argument, find_config, opened, who
-from callsheet.cli.delivery_filters import named
+from callsheet.cli.delivery_filters import is_id, named
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.domain.delivery import DeliveryQuery
@@ -187,7 +187,7 @@ def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:
         if any(site not in sites for site, _ in asked):
             raise click.UsageError(f"Say of which site: SITE/PROJECT. The sites are {', '.join(sorted(sites))}.")
         for site, name in asked:
-            project = int(name) if name is not None and name.isdigit() else name
+            project = int(name) if name is not None and is_id(name) else name
             at.ledger.operate(Operation(verb, who(), why, DeliveryQuery(site=site, project=project)), time.time())
     click.echo(f"The daemon was asked to {verb.value} {count(len(asked), 'session')}; `callsheet toolkit list` shows them.")
     return 0
