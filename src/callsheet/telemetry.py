@@ -50,7 +50,7 @@ SIGNALS: dict[str, str] = {
     "plugin.joined": "site, plugin, position",
     "plugin.own": "site, plugin, count: deliveries of one page that were not made, since the plugin caused the event; told once",
     "plugin.doubtful": "site, plugin, doubt: a name that the plugin asks for and its site does not have",
-    "plugin.orphans": "site, plugin, callback, count: waiting deliveries skipped since their callback is gone",
+    "plugin.orphans": "site, plugin, callback, count: waiting deliveries skipped since their callback is gone; 0: it is gone",
     "plugin.record": "site, plugin, record (a log record as the worker sent it)",
     "plugin.output": "site, plugin, stream, text: one or more lines that the plugin printed",
     "plugin.emails": "site, plugin, emails (True|False|list): whom the plugin wants mails to go to",

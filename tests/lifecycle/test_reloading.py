@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 from callsheet.domain.plugin import PluginState
 from tests.support.running import RunningDaemon
@@ -215,3 +216,59 @@ def test_in_global_order_nobody_waits_for_a_plugin_that_can_not_be_loaded_or_doe
     calls = [(one.event, one.plugin) for one in studio.trace.calls()]
     assert calls[:3] == [(first, name) for name in "abc"]
     assert calls[-3:] == [(third, name) for name in "abc"]
+
+
+GROWS = """
+registrar = None
+
+def registerCallbacks(reg):
+    global registrar
+    registrar = reg
+    reg.registerCallback("script", "key", first, {"Shotgun_Task_Change": None})
+
+def first(sg, logger, event, args):
+    if flag("grow") and once("grown"):
+        registrar.registerCallback("script", "key", second, {"Shotgun_Task_Change": None})
+    if flag("fail"):
+        die()
+    note("done", event, "first")
+
+def second(sg, logger, event, args):
+    if flag("wait"):
+        wait_for("go")
+    note("done", event, "second")
+"""
+
+
+def test_a_callback_that_is_registered_later_gets_all_events_behind_that_one(studio: Studio) -> None:
+    # Given a plugin that registers a second callback while it handles the first of 50 events, which are all routed by then
+    studio.write("plugin", GROWS)
+    with studio.started() as daemon:
+        one_more(studio, daemon, "plugin")
+        (studio.trace.folder / "grow.flag").touch()
+        events = studio.sandbox.add_events(50)
+        daemon.until(lambda: len(studio.trace.events("plugin", callback="first")) == 51)
+        daemon.until(lambda: len(studio.trace.events("plugin", callback="second")) == 49)
+        later = one_more(studio, daemon, "plugin")
+        daemon.until(lambda: later in studio.trace.events("plugin", callback="second"))
+    # Then it gets each of those behind it, once, in order
+    assert studio.trace.events("plugin", callback="second") == [*events[1:], later]
+    assert daemon.said("Plugin plugin is ready. Callbacks: first, second.")
+
+
+def test_a_callback_that_was_registered_later_ends_with_its_worker_and_that_is_said(studio: Studio) -> None:
+    studio.write("plugin", GROWS)
+    with studio.started() as daemon:
+        (studio.trace.folder / "grow.flag").touch()
+        (studio.trace.folder / "wait.flag").touch()
+        one_more(studio, daemon, "plugin")
+        daemon.until(lambda: daemon.said("Callbacks: first, second"))
+        # Given deliveries that wait for it when the worker dies
+        events = studio.sandbox.add_events(3)
+        daemon.until(lambda: studio.waiting("plugin") == 5)
+        pid = next(one.pid for one in studio.trace.calls("plugin", callback="first"))
+        os.kill(pid, signal.SIGKILL)
+        # Then they are skipped, and that is told
+        daemon.until(lambda: daemon.said("waiting deliveries, since the plugin no longer registers this callback"))
+        daemon.until(lambda: set(events) <= set(studio.trace.events("plugin", callback="first")))
+        assert studio.trace.events("plugin", callback="second") == []

@@ -12,7 +12,7 @@ from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.services.intake import IntakeService
 from callsheet.services.live_reader import Reading
-from callsheet.services.plugin_registry import Ready
+from callsheet.services.plugin_registry import LateCallback, Ready
 from callsheet.services.site_health import SiteMonitor
 from tests.support.events import CREATED_AT, SITE, callback
 from tests.support.memory_log import MemoryLog
@@ -25,6 +25,7 @@ class Cast:
 
     def __init__(self) -> None:
         self._version = 0
+        self.late: list[LateCallback] = []
         self.callbacks: dict[str, tuple[Callback, ...]] = {}
 
     def enter(self, *names: str, types: tuple[str, ...] = (), **options: Any) -> None:
@@ -38,6 +39,10 @@ class Cast:
 
     def ready(self, _site: str) -> Ready:
         return Ready(self._version, self.callbacks)
+
+    def take_late(self, _site: str) -> list[LateCallback]:
+        late, self.late = self.late, []
+        return late
 
     def starting(self, _site: str) -> bool:
         return False

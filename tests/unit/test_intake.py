@@ -18,8 +18,9 @@ from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import Heartbeat, SiteHealth
 from callsheet.domain.plugin import DAEMON, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.services.plugin_registry import LateCallback
 from callsheet.wire.causality import Signature
-from tests.support.events import SITE, event
+from tests.support.events import SITE, callback, event
 from tests.support.intake_bench import NOW, Desk
 
 
@@ -304,3 +305,47 @@ def test_how_far_a_plugin_is_behind_is_asked_again_once_the_site_answers(both: D
     both.step(4)
     assert both.got("away") == []
     assert both.ledger.site(SITE).undecided == {"away"}
+
+
+# -- callbacks that are registered later
+
+
+def test_a_callback_that_was_registered_later_is_given_what_was_routed_without_it(desk: Desk) -> None:
+    # Given a plugin that has been routed ten events, and registers one more callback at the third
+    desk.enrol("plugin")
+    desk.stand(0)
+    desk.log.ids += range(1, 11)
+    desk.step(4)
+    desk.cast.late.append(LateCallback("plugin", "second", 3))
+    # When the next page is read
+    desk.step()
+    # Then those behind it are asked for, for this callback
+    (replay,) = desk.ledger.site(SITE).replays
+    assert (replay.plugin.name, replay.callback, replay.ranges, replay.who) == ("plugin", "second", ((4, 10),), DAEMON)
+    desk.step()
+    assert len(desk.ledger.site(SITE).replays) == 1
+
+
+def test_one_that_was_registered_at_the_newest_event_has_missed_nothing(desk: Desk) -> None:
+    desk.enrol("plugin")
+    desk.stand(0)
+    desk.log.ids += [1, 2, 3]
+    desk.step(2)
+    desk.cast.late.append(LateCallback("plugin", "second", 3))
+    desk.step()
+    assert desk.ledger.site(SITE).replays == ()
+
+
+def test_one_that_comes_again_with_an_old_event_gets_nothing_twice(desk: Desk) -> None:
+    # Given a callback that had the first five events, and whose plugin registers it again for the second, which is tried again
+    desk.enrol("plugin")
+    desk.stand(0)
+    desk.log.ids += range(1, 6)
+    desk.step(3)
+    desk.cast.leave("plugin")
+    desk.cast.callbacks = {"plugin": (callback("other", plugin="plugin"),)}
+    desk.log.ids += range(6, 9)
+    desk.step(2)
+    desk.cast.late.append(LateCallback("plugin", "react", 2))
+    desk.step()
+    assert [one.ranges for one in desk.ledger.site(SITE).replays] == [((6, 8),)]

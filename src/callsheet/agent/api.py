@@ -3,6 +3,7 @@
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
+from callsheet.agent import current_worker
 from callsheet.agent.lane_words import check_lane
 from callsheet.agent.link_filter import Links, links_of
 from callsheet.agent.options import (
@@ -164,6 +165,8 @@ def on(
             if rule in rules:
                 raise ValueError(f"{shown_name(function)} has the same @on twice: it would be called twice for each event.")
             rules.append(rule)
+        elif current_worker.worker is not None:
+            current_worker.worker.add_rule(rule)
         return function
 
     return register

@@ -3,7 +3,7 @@
 import logging
 import threading
 from contextvars import ContextVar
-from typing import Any, Callable, Dict, List, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
 from callsheet.agent.failures import Secrets
 from callsheet.wire.frames import Message
@@ -20,6 +20,7 @@ class _AtWork:
     def __init__(self) -> None:
         self._plugin: ContextVar[str] = ContextVar("plugin", default="")
         self._mark: ContextVar[str] = ContextVar("mark", default="")
+        self._event: ContextVar[Optional[int]] = ContextVar("event", default=None)
 
     @property
     def plugin(self) -> str:
@@ -38,6 +39,15 @@ class _AtWork:
     @mark.setter
     def mark(self, session_uuid: str) -> None:
         self._mark.set(session_uuid)
+
+    @property
+    def event(self) -> Optional[int]:
+        """The id of the event that it handles; None: none, or unknown."""
+        return self._event.get()
+
+    @event.setter
+    def event(self, number: Optional[int]) -> None:
+        self._event.set(number)
 
 
 at_work = _AtWork()

@@ -12,6 +12,7 @@ from callsheet.agent.signatures import (
     check_takes_one,
     form_of,
     is_coroutine_function,
+    is_same,
     shown_name,
 )
 
@@ -36,10 +37,18 @@ def check_registers(function: Callable[..., Any]) -> None:
 class Registrar:
     """What ``registerCallbacks`` is given: ``logger``, ``getLogger``, ``setEmails`` and ``registerCallback``, and nothing else."""
 
-    def __init__(self, logger: logging.Logger, register: Callable[..., None], set_emails: Callable[[Emails], None]) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        register: Callable[..., None],
+        set_emails: Callable[[Emails], None],
+        late: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``late``: whether the plugin has been loaded by now, so that it registers more while it works."""
         self.__logger = logger
         self.__register = register
         self.__set_emails = set_emails
+        self.__late = late
         self.__registered: List[Tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -73,7 +82,7 @@ class Registrar:
 
         A fourth positional argument is ``args`` where the callback takes three arguments: the first framework's form,
         ``registerCallback(name, key, callback, args)``. Raises TypeError for what can't be called, or can't be a filter, and
-        ValueError for what is registered already.
+        ValueError for what is registered already; once the plugin has been loaded, that is left as it is.
         """
         check_callable(callback)
         if not isinstance(sgScriptName, str) or not sgScriptName.strip():
@@ -89,20 +98,16 @@ class Registrar:
         except TypeError as error:
             raise TypeError(f"registerCallback() {error}") from None
         given.apply_defaults()
-        self.__refuse_a_second((sgScriptName, callback, *given.arguments.values()))
-        self.__register(sgScriptName, sgScriptKey, callback, form=form, **given.arguments)
-
-    def __refuse_a_second(self, registration: Tuple[Any, ...]) -> None:
-        if any(all(map(_same, registration, other)) for other in self.__registered):
+        registration = (sgScriptName, callback, *given.arguments.values())
+        if self.__has(registration):
+            if self.__late():
+                return  # by a delivery that is tried again
             raise ValueError(
-                f"{shown_name(registration[1])} is registered already, with the same matchEvents and args: "
+                f"{shown_name(callback)} is registered already, with the same matchEvents and args: "
                 "it would be called twice for each event. Register it once."
             )
+        self.__register(sgScriptName, sgScriptKey, callback, form=form, **given.arguments)
         self.__registered.append(registration)
 
-
-def _same(one: Any, other: Any) -> bool:
-    try:
-        return one is other or (type(one) is type(other) and bool(one == other))
-    except Exception:  # noqa: BLE001 - objects of the plugin's may compare as they like
-        return False
+    def __has(self, registration: Tuple[Any, ...]) -> bool:
+        return any(all(map(is_same, registration, other)) for other in self.__registered)

@@ -1,10 +1,12 @@
 """A plugin in its worker: loaded, registered, ready to be described and called."""
 
+import contextlib
 import logging
 import os
 import sys
+import threading
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from callsheet.agent import loader, python2
 from callsheet.agent.api import Rule, gather
@@ -16,7 +18,7 @@ from callsheet.agent.legacy_config import Config
 from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.match_events import filter_of
 from callsheet.agent.registrar import Registrar, check_registers
-from callsheet.agent.signatures import logger_name_of, name_of, place_of
+from callsheet.agent.signatures import is_same, logger_name_of, name_of, place_of
 from callsheet.wire import client_patch
 from callsheet.wire.frames import SITE_FAILED, Message
 from callsheet.wire.transient import CallWatch, is_transient
@@ -47,6 +49,7 @@ class Plugin:
         self.path = str(order["path"])
         self.site = str(setup["site"])
         self.callbacks: Dict[str, Callback] = {}
+        """By name. Another object once one is added: it may be gone through while that happens."""
         self.module: Optional[ModuleType] = None
         self._toolkit = toolkit
         self._hosted = bool(order.get("hosted"))
@@ -56,6 +59,13 @@ class Plugin:
         self._setup = setup
         self._say = say
         self._secrets = secrets
+        self._registering = threading.RLock()
+        self._rules: List[Rule] = []
+        self._slots: Optional[int] = None
+        """Once it has loaded: what is registered from then on comes late."""
+        self._described = False
+        self._late: Dict[str, Optional[int]] = {}
+        """What came late, and the event that was being handled then."""
         self._config = Config(setup["config"])
         self._reach = Site(setup["url"], setup["proxy"])
         self.logger = logging.getLogger(f"plugin.{self.name}")
@@ -91,18 +101,22 @@ class Plugin:
             module = self.module = self._import()
             client_patch.patch_imported()  # of what was imported past the import system: a zip, on Python before 3.10
             for rule in rules:
-                self._add_rule(rule)
+                self.add_rule(rule)
             self._register(module, found_rules=bool(rules))
+        with self._registering:
+            self._slots = self.slots
 
-    def manifest(self) -> Message:
-        """The plugin as the daemon needs to know it."""
-        return self._manifest([callback.describe() for callback in self.callbacks.values()])
+    @contextlib.contextmanager
+    def describing(self) -> Iterator[Message]:
+        """The manifest, to be said within the block. What is registered later has it said again."""
+        with self._registering:
+            yield self._manifest(list(self.callbacks.values()))
+            self._described = True
 
     def broken(self, trouble: LoadError) -> Message:
         """The manifest of a plugin that can't be used."""
         # What it has registered in an outage is told as well: if it never is more, that is all there is.
-        described = [callback.describe() for callback in self.callbacks.values()] if trouble.where == "site" else []
-        message = self._manifest(described)
+        message = self._manifest(list(self.callbacks.values()) if trouble.where == "site" else [])
         message.update(
             problem=self._secrets.cut(trouble.problem),
             where=trouble.where,
@@ -124,6 +138,8 @@ class Plugin:
 
         1 in a session as well: there is one engine, of which nobody says that threads may share it.
         """
+        if self._slots is not None:
+            return self._slots
         if self._toolkit is not None or any(isinstance(callback, LegacyCallback) for callback in self.callbacks.values()):
             return 1
         return max((callback.slots for callback in self.callbacks.values()), default=1)
@@ -133,14 +149,27 @@ class Plugin:
         """Whether one of the callbacks is a coroutine function."""
         return any(callback.awaits for callback in self.callbacks.values())
 
-    def _manifest(self, callbacks: List[Dict[str, Any]]) -> Message:
+    def add_rule(self, rule: Rule) -> None:
+        """Take in what ``on`` was told of a function. Raises TypeError for what can't be registered any more."""
+        with self._registering:
+            if self._slots is not None:
+                if any(_are_same(rule, one) for one in self._rules):
+                    return  # by a delivery that is tried again
+                if rule.toolkit:
+                    raise TypeError("@on(toolkit=True) counts only while the plugin is loaded: sessions load it for themselves.")
+            self._rules.append(rule)
+            self._add(rule.function, lambda name, ordinal: self._on_callback(rule, name, ordinal))
+
+    def _manifest(self, callbacks: List[Callback]) -> Message:
         return {
             "is": "manifest",
             "plugin": self.name,
             "pid": os.getpid(),
             "python": "{}.{}.{}".format(*sys.version_info),
             "slots": self.slots,
-            "callbacks": callbacks,
+            "callbacks": [
+                {**one.describe(), "after": self._late[one.name]} if one.name in self._late else one.describe() for one in callbacks
+            ],
             "problem": None,
             "where": "",
             "level": "ERROR",
@@ -176,7 +205,7 @@ class Plugin:
             )
         try:
             check_registers(function)
-            function(Registrar(self.logger, self._add_legacy, self._set_emails))
+            function(Registrar(self.logger, self._add_legacy, self._set_emails, lambda: self._slots is not None))
         except BaseException as error:  # noqa: BLE001 - as above
             text = told_of_plugin(error, self.path, 1, place=place_of(function))
             raise LoadError(
@@ -187,15 +216,40 @@ class Plugin:
                 passing=is_transient(error),
             ) from None
 
-    def _add_rule(self, rule: Rule) -> None:
+    def _add(self, function: Callable[..., Any], make: Callable[[str, int], Callback]) -> None:
+        """Add a callback, and have the daemon told of it if it was told of the others. Raises TypeError where that is too late."""
+        with self._registering:
+            late = self._slots is not None
+            if late and self._toolkit is not None:
+                raise TypeError(
+                    "A Toolkit session can't register more callbacks: the daemon knows those that the plugin has in its own "
+                    "worker. Register them while the plugin is loaded."
+                )
+            before = self.callbacks
+            callback = make(self._free_name(function), len(before))
+            if late and isinstance(callback, LegacyCallback) and self.slots > 1:
+                raise TypeError(
+                    f"reg.registerCallback comes too late here: callbacks of this plugin run in {self.slots} threads (slots=), and "
+                    "legacy ones expect to be alone. Register it in registerCallbacks."
+                )
+            self.callbacks = {**before, callback.name: callback}
+            if late:
+                self._late[callback.name] = at_work.event
+            if not self._described:
+                return
+            try:
+                self._say(self._manifest(list(self.callbacks.values())))
+            except (TypeError, ValueError) as error:  # it can't be written down
+                self.callbacks = before
+                raise TypeError(f"{callback.name} can't be registered, since the daemon can't be told of it: {error}") from None
+
+    def _on_callback(self, rule: Rule, name: str, ordinal: int) -> OnCallback:
         connection = ThreadConnections(lambda: self._connect(rule.script))
-        name = self._free_name(rule.function)
-        logger = self._child_logger(rule.function)
         script = rule.script[0] if rule.script else str(self._setup["script"])
-        self.callbacks[name] = OnCallback(
+        return OnCallback(
             name,
-            len(self.callbacks),
-            logger,
+            ordinal,
+            self._child_logger(rule.function),
             rule=rule,
             timeout=self._timeout,
             connection=connection,
@@ -225,25 +279,28 @@ class Plugin:
         stopOnError: Any,  # noqa: N803 - the same
     ) -> None:
         self._secrets.add(key)
-        name = self._free_name(callback)
-        self.callbacks[name] = LegacyCallback(
-            name,
-            len(self.callbacks),
-            self._child_logger(callback),
-            function=callback,
-            timeout=self._timeout,
-            form=form,
-            connection=Connection(self._reach.connect(script, key)),
-            match_events=matchEvents,
-            filter=filter_of(matchEvents),
-            args=args,
-            stop_on_error=bool(stopOnError),
-            use_session_uuid=bool(self._setup["use_session_uuid"]),
-            plugin=self.name,
-            site=self.site,
-            toolkit=self._toolkit,
-            hosted=self._hosted,
-        )
+
+        def make(name: str, ordinal: int) -> LegacyCallback:
+            return LegacyCallback(
+                name,
+                ordinal,
+                self._child_logger(callback),
+                function=callback,
+                timeout=self._timeout,
+                form=form,
+                connection=Connection(self._reach.connect(script, key)),
+                match_events=matchEvents,
+                filter=filter_of(matchEvents),
+                args=args,
+                stop_on_error=bool(stopOnError),
+                use_session_uuid=bool(self._setup["use_session_uuid"]),
+                plugin=self.name,
+                site=self.site,
+                toolkit=self._toolkit,
+                hosted=self._hosted,
+            )
+
+        self._add(callback, make)
 
     def _free_name(self, callback: Callable[..., Any]) -> str:
         # The same after a restart, as long as the plugin registers in the same order.
@@ -263,6 +320,10 @@ class Plugin:
 def _site_failed(path: str, calls: List[str]) -> str:
     more = "" if len(calls) <= _SHOWN else f"\n… and {len(calls) - _SHOWN} more"
     return f"{SITE_FAILED}{path} loaded.\n\n" + "\n".join(calls[:_SHOWN]) + more
+
+
+def _are_same(rule: Rule, other: Rule) -> bool:
+    return all(is_same(one, another) for one, another in zip(rule, other))
 
 
 def _equip(logger: logging.Logger, config: Config) -> None:

@@ -12,6 +12,7 @@ from callsheet.agent.callbacks import Callback
 from callsheet.agent.entity_prefetch import first_call
 from callsheet.agent.event_data import handed_over, zones
 from callsheet.agent.failures import Secrets
+from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.registration import Plugin
 from callsheet.agent.verdicts import OK, Verdict
 from callsheet.wire.frames import Message, frame
@@ -26,16 +27,23 @@ class Runner:
         self._write = write
         self._secrets = secrets
         self._alone = alone
-        self._turns = {
-            name: threading.Semaphore(callback.slots)
-            for name, callback in plugin.callbacks.items()
-            if plugin.slots > callback.slots
-        }
-        self._shows = any(callback.prefetch is not None for callback in plugin.callbacks.values())
+        self._turns: Dict[str, threading.Semaphore] = {}
+        self._turns_made = threading.Lock()
         self.stopping = False
         """Set, from any thread, when no further delivery is to be begun."""
         self.recalled: Set[int] = set()
         """Runs of which none is to be begun any more; added to from any thread."""
+
+    @property
+    def _shows(self) -> bool:
+        return any(callback.prefetch is not None for callback in self._plugin.callbacks.values())
+
+    def _turn(self, callback: Callback) -> Optional[threading.Semaphore]:
+        """What limits a callback to fewer threads than the plugin has; None if nothing does."""
+        if callback.slots >= self._plugin.slots:
+            return None
+        with self._turns_made:
+            return self._turns.setdefault(callback.name, threading.Semaphore(callback.slots))
 
     def expect(self, message: Message) -> None:
         """A run waits for its turn; what its first call shows may be read along with what others show. From any thread."""
@@ -120,7 +128,7 @@ class Runner:
         began = monotonic()
         if not callback.together:
             return [self._attempt(callback, one.event, one.attempt, one.delivery, recorded) for one in members]
-        turn = self._turns.get(callback.name)
+        turn = self._turn(callback)
         if turn is not None:
             turn.acquire()
         found = [OK] * len(members)
@@ -135,6 +143,7 @@ class Runner:
                     taking.remove(place)
             if not taking:
                 return found
+            at_work.event = members[taking[-1]].event["id"]
             call = callback.prepare([members[place] for place in taking])
             call.run(began)
             outcome = OK
@@ -157,7 +166,7 @@ class Runner:
 
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int, recorded: float) -> Verdict:
         began = monotonic()  # as the daemon counts, with the wait for a turn
-        turn = self._turns.get(callback.name)
+        turn = self._turn(callback)
         if turn is not None:
             turn.acquire()
         before = tally()
@@ -170,6 +179,7 @@ class Runner:
                 return looping
             if callback.logger.isEnabledFor(logging.DEBUG):
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
+            at_work.event = event["id"]
             try:
                 callback.call(event, attempt, delivery, began)
             finally:

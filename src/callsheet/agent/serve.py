@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
 
 from callsheet.agent import current_worker, loader, parent_death, stacks, stdio
+from callsheet.agent.api import Rule
 from callsheet.agent.coroutines import LOOPS, Orders
 from callsheet.agent.failures import Secrets
 from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
@@ -136,25 +137,27 @@ class Worker:
         name = order["plugin"]
         at_work.plugin = name
         self._records.plugins.append(name)
-        plugin = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
+        plugin = self._plugins[name] = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
         try:
             plugin.load()
-            manifest = frames.encode(plugin.manifest())
+            with plugin.describing() as manifest:
+                frame = frames.encode(manifest)
+                self._make_ready(name, plugin)
+                self._channel.write(frame)
         except LoadError as trouble:
             self._channel.send(plugin.broken(trouble))
-            return
         except Exception as error:  # noqa: BLE001 - what it registered can't be looked at, or not be written down
             self._channel.send(plugin.broken(plugin.indescribable(error)))
-            return
+
+    def _make_ready(self, name: str, plugin: Plugin) -> None:
+        """What runs of it need must be there before the daemon hears that they can come."""
         runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
         if plugin.awaits:
             LOOPS.start(shared=plugin.slots > 1, threads=plugin.slots)
         if plugin.slots > 1:  # threads are started as runs come, and kept
             self._pools[name] = ThreadPoolExecutor(plugin.slots, thread_name_prefix=f"callsheet-{name}")
-        self._plugins[name] = plugin
         self._runners[name] = runner
         runner.stopping = self._stopping
-        self._channel.write(manifest)
 
     def _run(self, order: Message) -> None:
         at_work.plugin = order["plugin"]
@@ -167,6 +170,12 @@ class Worker:
         answer = self._make_call(order, self._plugins.get(order["plugin"]), self._toolkit, self._secrets)
         if self._is_alone():
             self._channel.send(answer)
+
+    def add_rule(self, rule: Rule) -> None:
+        """Have a function called that ``on`` was told of while no plugin of this worker is being imported by the thread."""
+        plugin = self._plugins.get(self._owner(rule.function))
+        if plugin is not None:
+            plugin.add_rule(rule)
 
     def _owner(self, function: Callable[..., Any]) -> str:
         """The plugin whose file the function stands in; else the one that this thread works for, else the first."""

@@ -19,6 +19,24 @@ ORDINAL = 10
 """Letters that a callback's name may take besides the function's: ``#2``."""
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two things that were registered are the same: functions, if they have the same code, defaults and captured variables,
+    as those have that a callback makes anew each time it is called.
+    """
+    try:
+        if one is other or (type(one) is type(other) and bool(one == other)):
+            return True
+        code = getattr(one, "__code__", None)
+        return code is not None and code is getattr(other, "__code__", None) and _bound(one) == _bound(other)
+    except Exception:  # noqa: BLE001 - objects of the plugin's may compare as they like
+        return False
+
+
+def _bound(function: Any) -> List[Any]:
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [function.__defaults__, function.__kwdefaults__, getattr(function, "__self__", None), cells]
+
+
 def form_of(callback: Callable[..., Any]) -> int:
     """A key of FORMS: how many positional arguments to call with. Raises TypeError when the callback can take none of these."""
     own = _signature_of(callback)

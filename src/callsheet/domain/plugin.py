@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from callsheet.domain.callback import Callback, PluginKey
@@ -49,6 +50,8 @@ class Manifest:
     python: str = ""
     passing: bool = False
     """The problem goes away by itself: it is loaded again, ever later."""
+    later: Mapping[str, int] = field(default_factory=dict)
+    """Names of callbacks that were registered after loading, by a callback → the event that this one handled."""
 
     @property
     def site_failed(self) -> bool:

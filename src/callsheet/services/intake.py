@@ -11,14 +11,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callsheet import telemetry
+from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import SiteHealth
+from callsheet.domain.plugin import DAEMON
 from callsheet.domain.reading import Intake, SiteState
 from callsheet.errors import SiteError
 from callsheet.ports import EventLog, Ledger
 from callsheet.services.catch_up import CatchUpReader
 from callsheet.services.live_reader import LiveReader, Reading
 from callsheet.services.log_check import LogCheck
-from callsheet.services.plugin_registry import PluginRegistry, Ready
+from callsheet.services.plugin_registry import LateCallback, PluginRegistry, Ready
 from callsheet.services.returned_plugins import ReturnedPlugins
 from callsheet.services.router import Router
 from callsheet.services.service import Service
@@ -160,9 +163,12 @@ class IntakeService(Service):
         self._recorded()
 
     def _step(self) -> float:
-        # First those that are ready: what the ledger knows of them is then as new.
+        # In this order: those that are ready have the late callbacks, and what the ledger knows of them is as new.
+        late = self._registry.take_late(self._reading.site)
         ready = self._registry.ready(self._reading.site)
         state = self._ledger.site(self._reading.site)
+        for one in late:
+            self._make_up(one, state)
         if state.cursor is None:
             self._begin(self._log)
             self._monitor.answered()
@@ -212,6 +218,16 @@ class IntakeService(Service):
         delay = max(0.0, self._poll_at - self._steady())
         # Where all that stand at the cursor are full, the poll is overdue, and stays so until one of them has room.
         return min(CROWDED, delay or self._reading.poll) if crowded else delay
+
+    def _make_up(self, late: LateCallback, state: SiteState) -> None:
+        """Have a callback that was registered while an event was handled get those behind it that were routed without it."""
+        position = state.positions.get(late.plugin)
+        reached = (state.cursor or 0) if position is None else position
+        query = DeliveryQuery(site=state.site, plugin=late.plugin, callback=late.callback, limit=1)
+        newest = max([late.event_id, *(one.event_id for one in self._ledger.deliveries(query))])
+        if newest < reached:
+            why = f"it was registered while event {late.event_id} was handled"
+            self._ledger.operate(Operation(Verb.REPLAY, DAEMON, why, query, ((newest + 1, reached),)), self._now())
 
     def _note_look(self) -> None:
         if not self._looked:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from callsheet import telemetry
 from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint
@@ -40,6 +41,14 @@ class Ready:
 
     version: int = 0
     callbacks: Mapping[str, tuple[Callback, ...]] = field(default_factory=dict)
+
+
+class LateCallback(NamedTuple):
+    """A callback that a plugin registered after loading, while that event was being handled."""
+
+    plugin: str
+    callback: str
+    event_id: int
 
 
 @dataclass(slots=True)
@@ -88,6 +97,7 @@ class PluginRegistry(Service):
         self._known: dict[PluginKey, _Known] = {}
         self._ready: dict[str, Ready] = {site: Ready() for site in folders}
         self._callbacks: dict[CallbackKey, Callback] = {}
+        self._late: dict[str, list[LateCallback]] = {site: [] for site in folders}
         self._looked: set[str] = set()
         self._started: set[str] = set()
         self._told: set[tuple[str, str]] = set()
@@ -112,6 +122,7 @@ class PluginRegistry(Service):
                 return
             if manifest.plugin.site in self._in_turn:
                 manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
+            before = {one.key.name for one in known.callbacks} if known.state is PluginState.READY else set()
             if manifest.passing:
                 self._count_in_vain(known, manifest)
             else:
@@ -126,6 +137,8 @@ class PluginRegistry(Service):
             told, known.problem = known.problem, manifest.problem
             known.callbacks = manifest.callbacks
             self._publish(manifest.plugin.site)
+            late = [LateCallback(manifest.plugin.name, *one) for one in manifest.later.items() if one[0] not in before]
+            self._late[manifest.plugin.site] += late
         facts = {"site": manifest.plugin.site, "plugin": manifest.plugin.name, "path": known.file.path}
         if manifest.problem is not None:
             if manifest.problem != told:
@@ -136,12 +149,19 @@ class PluginRegistry(Service):
         if described.released:
             why = "its file is another one than before"
             telemetry.emit("lane.released", site=facts["site"], plugin=facts["plugin"], count=described.released, why=why)
-        for name, count in described.skipped.items():
+        # Of the same file: what it had registered after loading is gone with its worker.
+        for name, count in (dict.fromkeys(before.difference(names), 0) | dict(described.skipped)).items():
             telemetry.emit("plugin.orphans", **facts, callback=name, count=count)
 
     def ready(self, site: str) -> Ready:
         """The plugins of ``site`` that can be routed to now."""
         return self._ready[site]
+
+    def take_late(self, site: str) -> list[LateCallback]:
+        """Those that were registered since the last call; `ready` has them."""
+        with self._lock:
+            late, self._late[site] = self._late[site], []
+        return late
 
     def callback(self, key: CallbackKey) -> Callback | None:
         """The callback as last described; None if its plugin has no such callback any more."""

@@ -130,13 +130,18 @@ class InlineExecutor:
         def publish(message: frames.Message) -> None:
             if message["is"] == "emails":
                 telemetry.emit("plugin.emails", site=key.site, plugin=key.name, emails=worker_messages.emails(message))
+            elif message["is"] == "manifest":  # it registered one more callback
+                again = worker_messages.manifest(message, setup, plugin)
+                self._plugins[key].callbacks = {one.key: one for one in again.callbacks}
+                self._report_queue.put([again])
 
         loaded = Plugin(worker_messages.setup_message(setup), worker_messages.load_message(setup, plugin), publish, secrets)
         try:
             loaded.load()
         except LoadError as trouble:
             return worker_messages.manifest(loaded.broken(trouble), setup, plugin)
-        manifest = worker_messages.manifest(loaded.manifest(), setup, plugin)
+        with loaded.describing() as described:
+            manifest = worker_messages.manifest(described, setup, plugin)
         runner = Runner(loaded, self._written, secrets, alone=lambda: True)
         self._plugins[key] = _Loaded(runner, {one.key: one for one in manifest.callbacks})
         return manifest

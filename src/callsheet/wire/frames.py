@@ -46,13 +46,15 @@ The worker says::
     {"is": "manifest", "plugin": str, "pid": int, "python": "3.11.7", "slots": int, "callbacks": [callback, ...],
      "problem": str|null, "where": "import"|"register"|"site"|"", "level": "WARNING"|"ERROR"|"CRITICAL", "logger": str,
      "passing": bool}
-        For each "load", when the plugin has registered, or could not ("problem"). "passing": trouble of the sort that goes away by
-        itself, such as a site that does not answer. "where": "site": it has registered these callbacks, but maybe less than it
-        would have, since the API did not answer meanwhile. "slots" runs are executed at once. A callback is
+        For each "load", when the plugin has registered, or could not ("problem"); and again whenever it registers one more callback
+        later on. "passing": trouble of the sort that goes away by itself, such as a site that does not answer. "where": "site": it
+        has registered these callbacks, but maybe less than it would have, since the API did not answer meanwhile. "slots" runs are
+        executed at once. A callback is
         {"name", "ordinal", "filter": {event type|"*": {"rule": "any"|"among"|"within"|"ask", "values": [str], "text": str}},
          "lane", "retry": {field of RetryPolicy: value}|null, "on_dead", "timeout": float|null, "slots", "fields": [str],
          "where": bool, "toolkit": bool, "legacy": bool, "only": {"project"|"user"|"entity": links}, "ignore_own": bool|"script",
-         "script": str, "batch": int, "settle": float}; a null "retry" leaves it to the daemon's settings. Links are
+         "script": str, "batch": int, "settle": float, "after": int|null|absent}; a null "retry" leaves it to the daemon's settings.
+        "after", of one that was registered later on: the event that was being handled then, if one was. Links are
          {"ids": [int], "names": [str], "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
 
     {"is": "begun", "run": int}                           the run's first delivery is about to be called

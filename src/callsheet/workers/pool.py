@@ -177,6 +177,8 @@ class WorkerPool:
                 slot.worked(key, seconds)
             said = [one for one in said if self._note(slot, worker, one)]
             self._give(slot, worker, slot.quarantine.next(worker.running) if slot.quarantine.closed else ())
+        else:  # it finishes what it runs; how its plugins are, those say that came after it
+            said = [one for one in said if type(one) is not Manifest]
         self._publish(said)
         return bool(said) and type(said[-1]) is Report
 

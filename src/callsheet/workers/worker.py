@@ -289,9 +289,10 @@ class Worker:
         elif kind == "emails":
             telemetry.emit("plugin.emails", site=self.site, plugin=str(message["plugin"]), emails=worker_messages.emails(message))
         elif kind == "manifest":
+            was_loading = self.loaded_plugins.loading is not None  # else the plugin has registered one more callback
             self._loading_since = time.monotonic()
             said.append(self.loaded_plugins.take(message))
-            if self.loaded_plugins.loading is None:
+            if was_loading and self.loaded_plugins.loading is None:
                 self.memory.settle()
         elif kind in worker_messages.ASIDES:
             self._take_session_message(message)

@@ -156,6 +156,7 @@ def manifest(message: Mapping[str, Any], setup: WorkerConfig, plugin: PluginFile
             pid=checks.whole("pid", message["pid"]),
             python=checks.told("python", message["python"]),
             passing=bool(message.get("passing")),
+            later={one["name"]: one["after"] for one in message["callbacks"] if checks.is_whole(one.get("after"))},
         )
     except (Finding, KeyError, TypeError, ValueError, AttributeError) as error:
         return load_failures.not_understood(plugin, str(error) if isinstance(error, Finding) else repr(error))
