@@ -69,3 +69,18 @@ def test_the_delivery_that_a_lane_stands_at_is_found_by_its_order(desk: Desk) ->
     (first,) = desk.ledger.deliveries(replace(query, in_order=True))
     assert first.event_id == 50
     assert '"id":50' in first.payload
+
+
+def test_when_a_callback_was_called_last_is_known_and_outlives_what_was_pruned(desk: Desk) -> None:
+    desk.enrol(file())
+    desk.describe("react", "other")
+    desk.record(delivery(41), delivery(41, "other", ordinal=1))
+    assert desk.plugin().called == {}
+    desk.now = 2000.0
+    desk.settle(desk.claim_one(), State.DONE, State.SKIPPED)  # what is skipped has not been called
+    assert desk.plugin().called == {"react": 2000.0}
+    desk.record_events(42)
+    desk.now = 3000.0
+    desk.settle(desk.claim_one(), State.RETRYING, due=9000.0)
+    desk.ledger.prune(2500.0)
+    assert desk.plugin().called == {"react": 3000.0}

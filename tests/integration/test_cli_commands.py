@@ -187,8 +187,8 @@ def test_status_in_json_has_the_same_troubles(studio: SqliteLedger, config: Path
     assert said.code == 1
     assert said.json["well"] is False
     assert [one["what"].split(" ")[0:2] for one in said.json["trouble"]] == [
-        ["Plugin", "mailer"],
         ["Plugin", "typo"],
+        ["Plugin", "mailer"],
         ["1", "delivery"],
     ]
     assert {one["plugin"]: one["standing"] for one in said.json["plugins"]} == {
@@ -201,9 +201,9 @@ def test_status_in_json_has_the_same_troubles(studio: SqliteLedger, config: Path
 def test_plugins_says_filters_and_lanes_in_words(studio: SqliteLedger, config: Path, call: Call) -> None:
     said = call("plugins", config)
     assert said.code == 0
-    mail = r"^mailer.mail_change +Shotgun_Task_Change of sg_status_list +one lane: all its events in order +1 try, then held$"
+    mail = r"^mailer.mail_change +Shotgun_Task_Change of sg_status_list +one lane for all +1 try, then held +\S"
     assert re.search(mail, said.out, re.MULTILINE)
-    assert re.search(r"^tidier.tidy +.* a lane per entity +5 tries$", said.out, re.MULTILINE)
+    assert re.search(r"^tidier.tidy +.* a lane per entity +5 tries +just now$", said.out, re.MULTILINE)
     assert [one["order"] for one in call("plugins", config, "--json").json] == [0, 1, 2]
 
 

@@ -117,6 +117,8 @@ class PluginRecord:
     """Events up to this one came before the plugin; 0: not known, None: the site has not been read yet."""
     earlier: tuple[EarlierCallbacks, ...] = ()
     """What it had registered before, the oldest first."""
+    called: Mapping[str, float] = field(default_factory=dict)
+    """Callback name → when its last call ended; absent: never so far."""
 
     @property
     def hold(self) -> Hold | None:

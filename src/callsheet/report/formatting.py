@@ -16,7 +16,7 @@ _FRAME = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
 _AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 LANES = {
-    "plugin": "one lane: all its events in order",
+    "plugin": "one lane for all",
     "project": "a lane per project",
     "entity": "a lane per entity",
     "none": "no lane: in any order",

@@ -109,7 +109,7 @@ def plugin(record: PluginRecord, cursor: int | None) -> Facts:
         "own": record.own,
         "holds": [{"lane": one.lane, "since": iso(one.since), "who": one.who, "why": one.why} for one in record.holds],
         "problem": record.problem or None,
-        "callbacks": [callback(one) for one in record.callbacks],
+        "callbacks": [callback(one, record.called.get(one.key.name)) for one in record.callbacks],
         "updated_at": iso(record.updated_at),
     }
 
@@ -165,10 +165,11 @@ def operation(row: OperationRow) -> Facts:
     }
 
 
-def callback(described: Callback) -> Facts:
+def callback(described: Callback, called: float | None = None) -> Facts:
     """A callback: its filter as event type → rule, its lane key, and what holds for its attempts."""
     return {
         "callback": described.key.name,
+        "called_at": iso(called),
         "filter": {
             event_type: {"rule": rule.rule.value, "values": sorted(rule.values), "text": rule.text}
             for event_type, rule in described.filter.items()

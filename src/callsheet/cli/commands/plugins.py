@@ -13,7 +13,7 @@ from callsheet.cli.tables import table
 from callsheet.domain.overview import Overview
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
-from callsheet.report.formatting import count, gist, lane, meant, standing, wanted
+from callsheet.report.formatting import ago, count, gist, lane, meant, standing, wanted
 
 
 @click.command(
@@ -35,18 +35,19 @@ def command(*, config: str | None, as_json: bool) -> None:
     if as_json:
         json_output.print_json([json_output.plugin(one, json_output.cursor_of(shown, one)) for one in shown.plugins])
     elif shown.plugins:
-        click.echo("\n".join([*_lines(shown), *on_purpose(shown, at.config, time.time())]))
+        now = time.time()
+        click.echo("\n".join([*_lines(shown, now), *on_purpose(shown, at.config, now)]))
     else:
         click.echo("No plugin has been found yet: does the daemon run, and is there a .py file in its plugin folders?")
 
 
-def _lines(shown: Overview) -> list[str]:
+def _lines(shown: Overview, now: float) -> list[str]:
     several = len(shown.sites) > 1
     summary = [_summary(order, one, shown, several=several) for order, one in enumerate(shown.plugins, 1)]
-    callbacks = [row for one in shown.plugins for row in _callbacks(one, several=several)]
+    callbacks = [row for one in shown.plugins for row in _callbacks(one, now, several=several)]
     lines = table(["ORDER", "PLUGIN", "STATE", "READ TO", "WAITING", "OWN", "PATH OR PROBLEM"], summary)
     if callbacks:
-        lines += ["", *table(["CALLBACK", "IS CALLED FOR", "ORDERED IN", "TRIES"], callbacks)]
+        lines += ["", *table(["CALLBACK", "IS CALLED FOR", "ORDERED IN", "TRIES", "LAST CALLED"], callbacks)]
     return lines
 
 
@@ -58,13 +59,14 @@ def _summary(order: int, record: PluginRecord, shown: Overview, *, several: bool
     return [order, name, standing(record, cursor), "-" if position is None else position, record.waiting, record.own, note]
 
 
-def _callbacks(record: PluginRecord, *, several: bool) -> list[list[object]]:
+def _callbacks(record: PluginRecord, now: float, *, several: bool) -> list[list[object]]:
     """A row per callback and event type; the callback is named in the first of its rows."""
     rows: list[list[object]] = []
     for one in record.callbacks:
         name = f"{record.key.site}/{one.key}" if several else str(one.key)
         first, *others = [*wanted(one.filter), *filter(None, [meant(one.only)])]
         tries = count(one.retry.attempts, "try") + (", then held" if one.on_dead == "hold" else "")
-        rows.append([name, first, lane(one.lane), tries])
-        rows += [["", other, "", ""] for other in others]
+        at = record.called.get(one.key.name)
+        rows.append([name, first, lane(one.lane), tries, "never so far" if at is None else ago(at, now)])
+        rows += [["", other, "", "", ""] for other in others]
     return rows

@@ -30,6 +30,7 @@ _ORPHANS = """
     FROM lanes AS l CROSS JOIN deliveries AS d ON d.lane_id = l.id AND d.state < 4 CROSS JOIN callbacks AS c ON c.id = d.callback_id
     WHERE l.plugin_id = ? AND c.name NOT IN (SELECT value FROM json_each(?))
 """
+_CALLED = "SELECT name, called FROM callbacks WHERE plugin_id = ? AND called IS NOT NULL"
 _BEGIN = """
     UPDATE plugins SET began_after = coalesce(position, (SELECT cursor FROM sites WHERE id = :site))
     WHERE site_id = :site AND began_after IS NULL AND state <> 'gone'
@@ -93,6 +94,7 @@ def records(tx: sqlite3.Connection, site: str | None) -> list[PluginRecord]:
                 fingerprint=fingerprint,
                 began_after=began_after,
                 earlier=_earlier(tx, plugin_id, key),
+                called=dict(tx.execute(_CALLED, (plugin_id,)).fetchall()),
             )
         )
     return found

@@ -44,6 +44,7 @@ _HAND_OUT = """
 """
 _BEFORE = "SELECT d.id, d.state, d.callback_id FROM json_each(?) AS j CROSS JOIN deliveries AS d ON d.id = j.value"
 _FINISH = "UPDATE deliveries SET state = ?, attempts = ?, crashes = ?, outages = ?, started = ?, finished = ?, due = ? WHERE id = ?"
+_CALLED = "UPDATE callbacks SET called = max(coalesce(called, 0), ?) WHERE id = ?"
 _FAIL = """
     INSERT INTO failures (delivery_id, attempt, state, started, ended, kind, text, traceback, locals)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -165,11 +166,14 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
     tally = StateCounters()
     finished = []
     failed = []
+    called: dict[int, float] = {}
     for outcome in outcomes:
         known = before.get(outcome.delivery_id)
         if known is None:  # closed by a reload while it ran, and pruned since: there is nothing left to say it of
             continue
         state, callback_id = known
+        if outcome.state is not State.SKIPPED:
+            called[callback_id] = max(called.get(callback_id, 0.0), outcome.ended)
         if failure := outcome.failure:
             facts = (failure.kind, failure.text, failure.traceback, failure.locals)
             failed.append((outcome.delivery_id, outcome.attempts, int(outcome.state), outcome.started, outcome.ended, *facts))
@@ -181,4 +185,5 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
         finished.append((int(outcome.state), outcome.attempts, outcome.crashes, outcome.outages, *times, outcome.delivery_id))
     tx.executemany(_FINISH, finished)
     tx.executemany(_FAIL, failed)
+    tx.executemany(_CALLED, [(ended, callback_id) for callback_id, ended in called.items()])
     tally.write(tx)
