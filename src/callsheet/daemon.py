@@ -37,13 +37,11 @@ from callsheet.site.client import SiteClient
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
 from callsheet.site.schema import SiteSchema
+from callsheet.state_folder import LEDGER, prepare
 from callsheet.timed_io import TimedIo
 from callsheet.version import __version__
 from callsheet.workers.local_executor import LocalExecutor
 from callsheet.workers.sessions.session import SessionLimits
-
-LEDGER = "ledger.db"
-"""The ledger's file in the state folder."""
 
 STEP_ENDS = 5.0
 """Seconds within which a step of a service ends that waits for nothing but the disk."""
@@ -82,6 +80,7 @@ class Daemon:
         Raises StateError if the ledger can't be had, LedgerLostError if it was lost meanwhile, and the end is in order otherwise.
         """
         began = time.time()
+        prepare(self._settings.state, self._settings.group)
         ledger = SqliteLedger(self._settings.state / LEDGER, anew=self._start_from is not None)
         try:
             ledger.lock(self._owner)

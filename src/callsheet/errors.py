@@ -67,10 +67,26 @@ _OS_CURES = {
     errno.ENOTDIR: "A part of that path is a file: correct the path",
     errno.EISDIR: "That is a folder: name a file in it",
     errno.EEXIST: "There is a file where a folder is needed: correct the path, or move the file away",
+    errno.ENOENT: "See that it is there, and that links on the way lead somewhere, or correct the path",
+    errno.ELOOP: "Links on that path lead in a circle: correct them, or the path",
+    errno.ENAMETOOLONG: "Shorten that path",
+    errno.EIO: "The disk reported an error: see the system's log",
+    errno.ESTALE: "The share was mounted anew, or its server restarted: mount it again",
+    errno.EMFILE: "Raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "This machine has too many open files: end what holds them",
+    errno.ENOMEM: "This machine is out of memory",
 }
+_DENIED = "Give the user that runs Callsheet the right to read and write there"
 
 
 def in_words(error: OSError) -> str:
     """What the system says of a path that can't be used, and what to do: two sentences without the last full stop."""
-    cure = _OS_CURES.get(error.errno or 0, "Give the user that runs Callsheet the right to read and write there")
-    return f"{error.strerror or error}. {cure}"
+    return f"{error.strerror or error}. {_OS_CURES.get(error.errno or 0, _DENIED)}"
+
+
+def of_system(error: BaseException) -> str | None:
+    """One line with the cure for an error that comes from a path or the machine; None for what may be a mistake of ours."""
+    if not isinstance(error, OSError) or not (error.filename or error.errno in _OS_CURES):
+        return None
+    where = f"{error.filename!s}: " if error.filename else ""
+    return f"{where}{in_words(error)}."

@@ -175,12 +175,14 @@ class Settings:
     source: Path
     """The file it was read from."""
     state: Path
-    """The folder of ledger, agent archives and plugin output; created with mode 0700."""
+    """The folder of ledger, agent archives and plugin output."""
     sites: tuple[SiteSettings, ...]
     log: LogSettings = field(default_factory=LogSettings)
     mail: MailSettings | None = None
     legacy: bool = False
     """The source is a shotgunEventDaemon.conf."""
+    group: int | None = None
+    """The number of the group that may read the state folder and log files, and operate; None: their owner alone."""
     pid_file: Path | None = None
     """Written at start; the daemon stops when it is removed."""
     id_file: Path | None = None

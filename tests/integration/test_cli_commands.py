@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
+from tests.support.users import NOBODY, acting_as, as_root
 
 NOW = time.time()
 MAILER, TIDIER, TYPO = (PluginKey("studio", name) for name in ("mailer", "tidier", "typo"))
@@ -421,11 +424,37 @@ def test_config_may_come_from_the_environment_and_is_then_left_out_of_cures(
     assert call("release", "mailer").code == 0
 
 
-def test_a_ledger_is_named_the_same_by_the_daemon_and_by_the_commands() -> None:
-    from callsheet import daemon  # noqa: PLC0415 - brings in all of the daemon, for this one fact
-    from callsheet.cli import command_context  # noqa: PLC0415
+# as another user
 
-    assert command_context.LEDGER == daemon.LEDGER
+COMMANDS = [["status"], ["status", "--json"], ["deliveries"], ["plugins"], ["operations"], ["explain", "101"], ["skip", "1"]]
+
+
+@as_root
+@pytest.mark.usefixtures("studio")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("denied", ["", "ledger.db"], ids=["folder", "file"])
+def test_the_ledger_of_another_user_is_said_with_whose_it_is_and_the_command(
+    config: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str], denied: str
+) -> None:
+    call(words[0], "--help"), call("status", config)  # so that all is imported
+    state = config.parent / "state"
+    state.chmod(0o755)
+    for path in (state, *state.iterdir()):
+        os.chown(path, 12345, 12345)
+    (state / denied).chmod(0o700 if denied == "" else 0o600)
+    line = [words[0], config, *words[1:]]
+    monkeypatch.setattr(sys, "argv", ["callsheet", *map(str, line)])
+
+    with acting_as(NOBODY, through=config.parent):
+        said = call(*line)
+
+    assert said.code == 2
+    assert said.err.startswith(
+        f"callsheet: The ledger {state / 'ledger.db'} belongs to user #12345, and user nobody may not read and"
+    )
+    assert f"sudo -u '#12345' callsheet {words[0]} " in said.err
+    assert "`group`" in said.err
+    assert said.err.count("\n") == 1
 
 
 # hold, replay, operations

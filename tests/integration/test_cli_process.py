@@ -52,6 +52,17 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
     return shown.decode()
 
 
+@pytest.mark.parametrize("words", [["status"], ["deliveries", "--json"], ["check", "--offline"]])
+def test_a_full_disk_behind_stdout_is_a_line_and_no_defect(config: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [*CALLSHEET, words[0], str(config), *words[1:]]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    if words[0] != "check":  # which says its mistakes on stderr
+        assert (done.returncode, done.stderr) == (1, "callsheet: No space left on device. Free some space on that disk.\n")
+    assert "defect" not in done.stderr
+
+
 def test_a_reader_that_goes_away_ends_a_command_quietly(config: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -27,6 +27,27 @@ def test_an_archive_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]  # no unfinished file stays behind
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o660])
+def test_another_file_of_that_name_is_not_trusted(tmp_path: Path, mode: int) -> None:
+    path = agent_archive.build(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content if mode != 0o600 else b"PK" + content[2:-1] + b"!")
+    path.chmod(mode)
+
+    assert agent_archive.build(tmp_path) == path
+    assert path.read_bytes() == content
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_of_that_name_is_replaced_even_where_it_leads_to_the_same(tmp_path: Path) -> None:
+    path = agent_archive.build(tmp_path)
+    path.rename(elsewhere := tmp_path / "elsewhere")
+    path.symlink_to(elsewhere)
+
+    assert not agent_archive.build(tmp_path).is_symlink()
+
+
 def test_it_holds_the_agent_and_what_plugins_import_and_nothing_else(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(agent_archive.build(tmp_path)).namelist())
 
@@ -47,5 +68,5 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(StateError, match=r"archive can't be written to .*Make the state folder writable"):
+    with pytest.raises(StateError, match=r"archive .* can't be written: Not a directory\. A part of that path is a file"):
         agent_archive.build(tmp_path / "file")

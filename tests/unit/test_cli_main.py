@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import click
 import pytest
 
@@ -59,6 +62,41 @@ def test_a_defect_is_told_with_its_traceback_and_where_to_report_it(
     assert told.startswith("callsheet: this should not have happened; it is a defect of Callsheet")
     assert "ZeroDivisionError: oh" in told
     assert "issue tracker" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/var/lib/x"), 2, "/var/lib/x: Permission denied. Give the user"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "/xx"), 2, "/xx: File name too long. Shorten that path."),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "/xx"), 2, "Links on that path lead in a circle"),
+        (OSError(errno.EROFS, "Read-only file system", "/xx"), 2, "mounted read-only"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device. Free some space on that disk."),
+        (OSError(errno.EMFILE, "Too many open files"), 1, "ulimit -n"),
+    ],
+)
+def test_what_a_path_or_the_machine_does_is_a_line_with_its_cure_and_no_defect(
+    failing: dict[str, BaseException], capfd: pytest.CaptureFixture[str], error: OSError, code: int, told: str
+) -> None:
+    failing["error"] = error
+    stdout = os.dup(1)
+    try:
+        assert run("status") == code
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+    said = capfd.readouterr().err
+    assert said.startswith("callsheet: ")
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_trouble_of_the_network_that_nobody_expected_is_told_in_full(
+    failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing["error"] = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    assert run("status") == 1
+    assert "a defect of Callsheet" in capsys.readouterr().err
 
 
 def test_ctrl_c_is_quiet(failing: dict[str, BaseException], capsys: pytest.CaptureFixture[str]) -> None:

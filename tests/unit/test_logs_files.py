@@ -15,6 +15,8 @@ from callsheet.errors import ConfigError
 from callsheet.logs import start
 from callsheet.logs.log_files import LogFiles, plugin_file_name, rotating_file, setup
 from callsheet.settings import LogSettings, Secret, Settings, SiteSettings
+from tests.support.disk import small_disk
+from tests.support.users import as_root
 
 
 class Terminal(io.StringIO):
@@ -162,8 +164,7 @@ def test_full_disk_is_said_once_and_stops_nothing(capsys: pytest.CaptureFixture[
         handler.handle(record("engine"))
 
     assert capsys.readouterr().err.count("callsheet: can't write /dev/full: [Errno 28] No space left on device") == 1
-    handler.stream = None  # type: ignore[attr-defined]  # what it holds can't be flushed
-    handler.close()
+    handler.close()  # though what it holds can't be flushed
 
 
 def test_log_file_that_can_not_be_written_is_a_config_error_with_the_cure(tmp_path: Path) -> None:
@@ -176,10 +177,75 @@ def test_log_file_that_can_not_be_written_is_a_config_error_with_the_cure(tmp_pa
 
     path = tmp_path / "taken"
     expected = (
-        f"{tmp_path / 'my.conf'}: log file {path / 'daemon'}: can't be written (File exists). Let the user that runs Callsheet "
-        f"write in {path}, or name another place (logPath and logFile in a .conf, [log] in TOML)."
+        f"{tmp_path / 'my.conf'}: log file {path / 'daemon'}: can't be written: File exists. There is a file where a folder is "
+        "needed: correct the path, or move the file away. Or name another place (logPath and logFile in a .conf, [log] in TOML)."
     )
     assert caught.value.problems == [expected]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_log_files_are_for_their_owner_alone_whatever_the_umask_and_so_is_what_was_rotated(tmp_path: Path, umask: int) -> None:
+    (tmp_path / "plugin.old").touch()
+    (tmp_path / "plugin.old").chmod(0o644)
+    before = os.umask(umask)
+    try:
+        files = opened(tmp_path, stderr=io.StringIO())
+        files.write(record("plugin.old"), "old")
+        files.write(record("plugin.new"), "new")
+        files.flush(10)
+        handler = rotating_file(tmp_path / "daemon.timing")
+        handler.handle(record("timing"))
+        handler.doRollover()  # type: ignore[attr-defined]
+        handler.close()
+        files.close()
+    finally:
+        os.umask(before)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 5
+    assert modes.pop("plugin.old") == 0o640  # as somebody gave it to its group
+    assert set(modes.values()) == {0o600}
+
+
+@as_root
+def test_log_files_are_readable_for_the_group_that_is_named(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        files = setup(LogSettings(mode=1, path=tmp_path, file="daemon"), foreground=False, stderr=io.StringIO(), group=54321)
+        files.write(record("plugin.a"), "a")
+        files.close()
+        rotating_file(tmp_path / "daemon.timing", 54321).close()
+    finally:
+        os.umask(before)
+
+    found = {path.name: (path.stat().st_mode & 0o777, path.stat().st_gid) for path in tmp_path.iterdir()}
+    assert found == dict.fromkeys(["daemon", "plugin.a", "daemon.timing"], (0o640, 54321))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "folder", "circle", "file/x"])
+def test_a_log_file_of_any_impossible_name_is_a_line_with_its_cure(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+
+    with pytest.raises(ConfigError) as caught:
+        opened(tmp_path, file=name, stderr=io.StringIO())
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"log file {tmp_path / name}: can't be written: ")
+    assert "\n" not in problem
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_once_and_raises_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        if disk is None:
+            pytest.skip("needs the right to mount a tmpfs")
+        files = opened(disk.folder, stderr=io.StringIO())
+        disk.fill()
+        files.write(record("engine", "lost"))
+        assert files.close()
+
+    assert capsys.readouterr().err.count("No space left on device") == 1
 
 
 def test_plugin_file_that_can_not_be_written_sends_its_lines_to_the_engine_s(tmp_path: Path) -> None:

@@ -151,6 +151,25 @@ class FailureSummary(Service):
         raise ValueError("at the end")
 
 
+class _OfDisk(Service):
+    name = "disk"
+
+    def step(self) -> float:
+        raise PermissionError(13, "Permission denied", "/mnt/x")
+
+
+def test_what_a_path_does_to_a_service_is_no_defect_and_has_its_cure() -> None:
+    with recording() as recorder:
+        service = _OfDisk()
+        service.start()
+        recorder.wait_for("service.failed", service="disk")
+        end(service)
+
+    first = recorder.named("service.failed", service="disk")[0].facts
+    assert not first["defect"]
+    assert first["error"] == "/mnt/x: Permission denied. Give the user that runs Callsheet the right to read and write there."
+
+
 def test_what_goes_wrong_at_the_end_of_a_service_is_told() -> None:
     with recording("service.failed") as recorder:
         service = FailureSummary()

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from callsheet.cli.examples import examples
-from callsheet.errors import CallsheetError, ConfigError
+from callsheet.errors import CallsheetError, ConfigError, of_system
 from callsheet.version import __version__
 
 TROUBLE = 1
@@ -95,8 +96,7 @@ class Commands(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # The interpreter flushes stdout once more on its way out: let that go nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _abandon_stdout()
             ctx.exit(READER_GONE)
         return result
 
@@ -153,12 +153,30 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except CallsheetError as problem:
-        click.echo(_told(problem), err=True)
+        _say(_told(problem))
         return USAGE
-    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is told in full
-        _tell_defect()
-        return TROUBLE
+    except Exception as problem:  # noqa: BLE001 - the last resort: whatever it is, it is told in full
+        told = of_system(problem)
+        if told is None:
+            _tell_defect()
+            return TROUBLE
+        named = getattr(problem, "filename", None) is not None
+        if not named:  # it may be stdout that can't be written
+            _abandon_stdout()
+        _say(f"callsheet: {told}")
+        return USAGE if named else TROUBLE
     return result if isinstance(result, int) else 0
+
+
+def _abandon_stdout() -> None:
+    """The interpreter flushes stdout once more on its way out: let that go nowhere."""
+    with suppress(OSError, ValueError):  # there is no descriptor behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # stderr is on a full disk: the exit code is all that is left
+        click.echo(text, err=True)
 
 
 def _told(problem: CallsheetError) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import shlex
 import socket
+import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +17,12 @@ from typing import Any
 
 import click
 
-from callsheet.errors import ConfigError, StateError
+from callsheet.errors import ConfigError, StateError, in_words
 from callsheet.ports import Ledger
+from callsheet.state_folder import LEDGER, may, owner_of, user_name
 
 VARIABLE = "CALLSHEET_CONFIG"
 DEFAULTS = ("callsheet.toml", "shotgunEventDaemon.conf")
-LEDGER = "ledger.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def find_config(given: str | None, environ: Mapping[str, str] = os.environ, fold
         return _existing(Path(given), "")
     if environ.get(VARIABLE):
         return _existing(Path(environ[VARIABLE]), f" ({VARIABLE} names it)")
-    found = next((here / name for name in DEFAULTS if (here / name).is_file()), None)
+    found = next((here / name for name in DEFAULTS if os.path.isfile(here / name)), None)  # noqa: PTH113 - raises nothing
     if found is None:
         raise ConfigError(
             [f"No CONFIG given, {VARIABLE} is not set, and there is neither {' nor '.join(DEFAULTS)} in {here}. Name one: CONFIG."]
@@ -54,7 +57,13 @@ def find_config(given: str | None, environ: Mapping[str, str] = os.environ, fold
 
 
 def _existing(path: Path, how: str) -> Path:
-    if not path.is_file():
+    try:
+        found = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+        found = False
+    except OSError as error:
+        raise ConfigError([f"The configuration {path}{how} can't be read: {in_words(error)}."]) from None
+    if not found:
         raise ConfigError([f"There is no configuration {path}{how}. Give the path of a TOML file or of a shotgunEventDaemon.conf."])
     return path
 
@@ -104,14 +113,40 @@ def state_folder(config: Path, environ: Mapping[str, str] = os.environ) -> Path:
 def open_ledger(state: Path, config: Path) -> Ledger:
     """Open the ledger in that state folder; never makes one."""
     file = state / LEDGER
-    if not file.exists():
+    try:
+        found = file.exists()
+    except PermissionError as error:
+        raise StateError(_not_yours(file, state)) from error
+    except OSError as error:
+        raise StateError(f"The ledger {file} can't be read: {in_words(error)}.") from error
+    if not found:
         raise StateError(
             f"No daemon has run with {config} yet: there is no {file}. Begin with `callsheet check {config}`, then `callsheet run "
             f"{config}`."
         )
+    if not may(file, os.R_OK | os.W_OK) and not _is_read_only(file):
+        raise StateError(_not_yours(file, file))
     from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415 - `--help` and `new` do without it
 
     return SqliteLedger(file, create=False)
+
+
+def _not_yours(ledger: Path, denied: Path) -> str:
+    """What to do about a ledger that is another user's. ``denied``: the file or folder of it that can't be read or written."""
+    try:
+        owner = owner_of(denied)
+    except OSError:  # what is above it can't be entered either
+        return f"The ledger {ledger} can't be read: {in_words(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))}."
+    me, again = user_name(os.geteuid()), shlex.join(["sudo", "-u", owner, "callsheet", *sys.argv[1:]])
+    return (
+        f"The ledger {ledger} belongs to user {owner}, and user {me} may not read and write it. Do this as that user: `{again}`. "
+        "Or let a group of operators do it: name theirs as `group` in the configuration, and start the daemon anew."
+    )
+
+
+def _is_read_only(file: Path) -> bool:
+    """Whether its disk is, which has nothing to do with whose the file is."""
+    return bool(os.statvfs(file).f_flag & os.ST_RDONLY)
 
 
 def who() -> str:

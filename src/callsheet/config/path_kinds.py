@@ -12,6 +12,7 @@ from pathlib import Path
 
 from callsheet.config.kinds import ParseContext, Words
 from callsheet.config.mistakes import BadValueError, shown, unfit
+from callsheet.errors import in_words
 from callsheet.settings import Secret
 
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
@@ -74,11 +75,44 @@ class Folders:
 
 
 def _trouble(folder: Path) -> str | None:
-    if folder.is_dir():
-        return None if os.access(folder, os.R_OK | os.X_OK) else f"folder {folder} can't be read; mend its permissions"
-    if folder.exists():
-        return f"{folder} is a file, expected a folder of plugins; name the folder it stands in"
-    return f"folder {folder} does not exist; create it, or mend the path"
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return f"folder {folder} does not exist; create it, or mend the path"
+    except OSError as error:
+        return f"folder {folder} can't be read: {in_words(error)}"
+    if stat.S_ISDIR(found.st_mode):
+        return None if os.access(folder, os.R_OK | os.X_OK) else f"folder {folder} can't be read; correct its permissions"
+    return f"{folder} is a file, expected a folder of plugins; name the folder it stands in"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of users of this machine, by name or number; its number."""
+
+    expected: str = "the name of a group of this machine"
+
+    def of_text(self, text: str) -> object:
+        """See Kind."""
+        return text
+
+    def parse(self, value: object, around: ParseContext) -> int:  # noqa: ARG002 - all kinds have one signature
+        """See Kind."""
+        import grp  # noqa: PLC0415 - not on every system
+
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            value = str(value)
+        if not isinstance(value, str) or not value.strip():
+            raise unfit(self.expected, value)
+        name = value.strip()
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            pass
+        try:
+            return grp.getgrgid(int(name)).gr_gid
+        except (KeyError, ValueError, OverflowError):
+            raise BadValueError(f"there is no group {shown(name)} on this machine; create it, or name another one") from None
 
 
 @dataclass(frozen=True, slots=True)

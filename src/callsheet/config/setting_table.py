@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from callsheet.config.kinds import Choice, Duration, Flag, Kind, Level, Number, Proxy, Text, Url, Words
-from callsheet.config.path_kinds import FilePath, Folders, Program, SecretValue
+from callsheet.config.path_kinds import FilePath, Folders, Group, Program, SecretValue
 from callsheet.config.sizes import Size
 
 DAY = 86400.0
@@ -51,6 +51,10 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("", "state", FilePath(), "Folder of the ledger, worker archives and plugin output. Made with mode 0700.",
             '"/var/lib/callsheet"', conf=("callsheet", "state"), required=True),
+    Setting("", "group", Group(),
+            "A group of this machine whose members may look and operate without being the user that runs Callsheet, who must be in "
+            "it: they may read the state folder and the log files, and write the ledger. Without it, only that user may.",
+            '"pipeline"', conf=("callsheet", "group")),
     Setting("", "history", Duration(0, 3650 * DAY), "How long finished deliveries are kept.", '"14d"',
             conf=("callsheet", "history")),
     Setting("", "grace", Duration(0, 3600), "How long running callbacks may go on after SIGTERM.", '"30s"',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from callsheet.errors import ConfigError
+from callsheet.errors import ConfigError, in_words
 from callsheet.logs.log_files import GRACE, setup
 from callsheet.logs.log_listener import LogListener
 from callsheet.logs.log_messages import Line
@@ -26,16 +26,16 @@ class Logging:
 
     def __init__(self, settings: Settings, *, foreground: bool, api_version: str) -> None:
         try:
-            self._files = setup(settings.log, foreground=foreground)
+            self._files = setup(settings.log, foreground=foreground, group=settings.group)
         except ConfigError as error:
             raise ConfigError([f"{settings.source}: {problem}" for problem in error.problems]) from error
         self._timing: TimingLog | None = None
         if settings.log.timing and settings.log.file is not None:
             try:
-                self._timing = TimingLog(settings.log)
+                self._timing = TimingLog(settings.log, group=settings.group)
             except OSError as error:
                 self._files.close()
-                raise ConfigError([f"{settings.source}: the timing log can't be written: {error}"]) from error
+                raise ConfigError([f"{settings.source}: the timing log can't be written: {in_words(error)}."]) from error
         self._mail = MailHandler(settings.mail) if settings.mail else None
         secrets = [site.key for site in settings.sites]
         if settings.mail and settings.mail.password:

@@ -12,16 +12,18 @@ import hashlib
 import logging
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from callsheet.errors import ConfigError
+from callsheet.errors import ConfigError, in_words
 from callsheet.logs.background import BackgroundLog
 from callsheet.settings import LogSettings
+from callsheet.state_folder import OWN_FILE
 
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
@@ -35,15 +37,19 @@ _COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logg
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and rotation adds a date
 
 
-def setup(settings: LogSettings, *, foreground: bool, stderr: TextIO | None = None) -> LogFiles:
-    """Open what ``settings`` name, creating the folder. Raises ConfigError when the log file can't be written."""
-    return LogFiles(settings, foreground=foreground, stderr=stderr or sys.stderr)
+def setup(settings: LogSettings, *, foreground: bool, stderr: TextIO | None = None, group: int | None = None) -> LogFiles:
+    """Open what ``settings`` name, creating the folder. Raises ConfigError when the log file can't be written.
+
+    ``group``: number of the group that may read the files, besides their owner.
+    """
+    return LogFiles(settings, foreground=foreground, stderr=stderr or sys.stderr, group=group)
 
 
 class LogFiles:
     """The open log files. ``write`` may be called from any thread, and never waits for a file or a terminal that hangs."""
 
-    def __init__(self, settings: LogSettings, *, foreground: bool, stderr: TextIO) -> None:
+    def __init__(self, settings: LogSettings, *, foreground: bool, stderr: TextIO, group: int | None = None) -> None:
+        self._group = group
         self._settings = settings
         self._folder = settings.path or Path()
         self._open: dict[Path, logging.Handler] = {}
@@ -111,7 +117,7 @@ class LogFiles:
         path = self._folder / name
         if path not in self._open:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open[path] = rotating_file(path)
+            self._open[path] = rotating_file(path, self._group)
         return self._open[path]
 
 
@@ -125,9 +131,12 @@ def plugin_file_name(plugin: str) -> str:
     return encoded[: _LONGEST_NAME - 13].decode("utf-8", "ignore") + "-" + digest
 
 
-def rotating_file(path: Path) -> logging.Handler:
-    """A handler for ``path`` that rotates at midnight and keeps ten days. Raises OSError when it can't be opened."""
-    handler = _DailyFile(path, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
+def rotating_file(path: Path, group: int | None = None) -> logging.Handler:
+    """A handler for ``path`` that rotates at midnight and keeps ten days. Raises OSError when it can't be opened.
+
+    A log holds what plugins say, and their locals: others may not read it, whatever the umask; the ``group`` of that number may.
+    """
+    handler = _DailyFile(path, group, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
     handler.target = str(path)
     handler.setFormatter(logging.Formatter(LINE))
     return handler
@@ -154,6 +163,28 @@ class _SaysItOnce(logging.Handler):
 
 class _DailyFile(_SaysItOnce, TimedRotatingFileHandler):
     """Goes on with the old file when rotating fails; the standard handler would lose every line from then on."""
+
+    def __init__(self, path: Path, group: int | None, **options: Any) -> None:
+        self._group = group
+        super().__init__(path, **options)
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=self._opened)
+
+    def _opened(self, path: str, flags: int) -> int:
+        descriptor = os.open(path, flags, OWN_FILE)
+        with contextlib.suppress(PermissionError):  # another user's file, who has seen to that, or a group that we are not in
+            if self._group is not None:
+                os.fchown(descriptor, -1, self._group)
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.fchmod(descriptor, mode & ~0o007 | (stat.S_IRGRP if self._group is not None else 0))
+        return descriptor
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # a full disk: what was buffered is lost, and the file is closed all the same
+            self.complain(f"can't write {self.target}: {error}. Its last lines are lost")
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
         try:
@@ -199,7 +230,5 @@ def _stderr_handler(stream: TextIO) -> logging.Handler:
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    return (
-        f"log file {path}: can't be written ({error.strerror or error}). Let the user that runs Callsheet write in "
-        f"{path.parent}, or name another place (logPath and logFile in a .conf, [log] in TOML)."
-    )
+    elsewhere = "Or name another place (logPath and logFile in a .conf, [log] in TOML)."
+    return f"log file {path}: can't be written: {in_words(error)}. {elsewhere}"

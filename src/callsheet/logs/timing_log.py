@@ -21,10 +21,10 @@ from callsheet.telemetry import Signal, subscribe, unsubscribe
 class TimingLog:
     """Listens for settled deliveries for as long as it is open."""
 
-    def __init__(self, settings: LogSettings) -> None:
-        """Open ``<file>.timing`` beside the log file. Raises OSError when it can't be opened."""
+    def __init__(self, settings: LogSettings, *, group: int | None = None) -> None:
+        """Open ``<file>.timing`` beside the log file, for the same to read. Raises OSError when it can't be opened."""
         self.path = (settings.path or Path()) / f"{settings.file}.timing"
-        self._handler = rotating_file(self.path)
+        self._handler = rotating_file(self.path, group)
         self._queue = BackgroundLog("the timing log", self._handler.handle)
         subscribe(self._on_settled, "delivery.settled")
 

@@ -6,7 +6,7 @@ import threading
 import traceback
 
 from callsheet import telemetry
-from callsheet.errors import CallsheetError
+from callsheet.errors import CallsheetError, of_system
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds of pause after an unexpected error in a step; doubled while it goes on."""
@@ -81,6 +81,8 @@ class Service:
         if self._abandoned:
             return
         # What we raise on purpose names its cure, and would only be buried by a traceback.
-        known = isinstance(error, CallsheetError)
-        told = str(error) if known else "".join(traceback.format_exception(error))
+        # So does what comes from a disk or a limit of the machine.
+        machine = of_system(error)
+        known = isinstance(error, CallsheetError) or machine is not None
+        told = machine or str(error) if known else "".join(traceback.format_exception(error))
         telemetry.emit("service.failed", service=self.name, error=told, retry_in=pause, defect=not known)

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from callsheet.cli.command_context import LEDGER, config_argument, find_config
+from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
 from callsheet.discovery import Discovery, discover
 from callsheet.errors import ConfigError, StateError
 from callsheet.report.formatting import count
 from callsheet.report.json_output import print_json
 from callsheet.settings import Settings, SiteSettings
+from callsheet.state_folder import LEDGER
 
 WELL, TROUBLE, MISTAKEN = 0, 1, 2
 

@@ -17,7 +17,7 @@ from callsheet import logs, telemetry
 from callsheet.cli import TROUBLE
 from callsheet.cli.examples import examples
 from callsheet.cli.live_view import Live
-from callsheet.daemon import LEDGER, Daemon
+from callsheet.daemon import Daemon
 from callsheet.domain.delivery import State
 from callsheet.domain.event import Event
 from callsheet.domain.plugin import PluginState
@@ -26,6 +26,7 @@ from callsheet.policy.routing import Routes
 from callsheet.report.live_stats import event_in_words
 from callsheet.sandbox import Activity, Sandbox
 from callsheet.settings import LogSettings, Secret, Settings, SiteSettings
+from callsheet.state_folder import LEDGER
 
 SITE = "sandbox"
 SETTLE = 30.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from callsheet.cli.command_context import LEDGER, config_argument, find_config
+from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.errors import StateError
@@ -16,6 +16,7 @@ from callsheet.legacy.importing import Imported, choose_site, import_state, prev
 from callsheet.report.formatting import count, gaps
 from callsheet.report.json_output import print_json
 from callsheet.settings import SiteSettings
+from callsheet.state_folder import LEDGER, prepare
 
 DONE, NOTHING = 0, 1
 
@@ -54,6 +55,7 @@ def command(*, config: str | None, file: Path | None, site: str | None, force: b
     else:
         from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415
 
+        prepare(settings.state, settings.group)
         ledger = SqliteLedger(settings.state / LEDGER)
         try:
             ledger.lock("import-state")

@@ -17,6 +17,7 @@ from callsheet.ledgers.sqlite.ledger_files import LedgerFiles
 from callsheet.ledgers.sqlite.lock import lock_path
 from callsheet.ledgers.sqlite.migrations import migrate
 from callsheet.ledgers.sqlite.sqlite_errors import explain
+from callsheet.state_folder import make_file
 from callsheet.wire.event_facts import entity_of
 from callsheet.wire.texts import storable
 
@@ -32,7 +33,7 @@ class Database:
     """
 
     def __init__(self, path: Path, *, create: bool = True, anew: bool = False) -> None:
-        """Open ``path`` and bring its schema up to date; ``create`` it (mode 0600) and its folder if missing.
+        """Open ``path`` and bring its schema up to date; ``create`` it and its folder if missing.
 
         StateError if that can't be done, and where a daemon has run with a ledger that is gone or empty by now, unless ``anew``.
         """
@@ -108,7 +109,8 @@ class Database:
         with self._lock, self._explained():
             try:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+                draft.unlink(missing_ok=True)
+                make_file(draft)
                 with closing(sqlite3.connect(draft)) as copy:
                     self._writer.backup(copy)
                     whole = copy.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
@@ -216,7 +218,7 @@ def _storable_value(value: Any) -> Any:
 
 
 def _ensure(path: Path, *, create: bool, anew: bool) -> None:
-    """See that the file is there, readable by its owner alone: it holds events and locals of plugins."""
+    """See that the file is there, for its owner and the state folder's group alone: it holds events and locals of plugins."""
     try:
         size = path.stat().st_size if os.path.lexists(path) else None
         lock = lock_path(path)
@@ -233,7 +235,7 @@ def _ensure(path: Path, *, create: bool, anew: bool) -> None:
                 f"There is no ledger at {path} yet. Start the daemon once, or see that `state` names the right folder."
             )
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        make_file(path)
     except OSError as error:
         raise StateError(f"The ledger {path} can't be made or read: {in_words(error)}.") from error
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from callsheet.errors import StateError, in_words
+from callsheet.state_folder import make_file
 
 if sys.platform == "win32":
     import msvcrt
@@ -47,7 +48,8 @@ class OwnerLock:
         if self._file is not None:
             return
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            make_file(self.path)
+            file = os.open(self.path, os.O_RDWR)
         except OSError as error:
             raise StateError(f"The lock file {self.path} can't be opened: {in_words(error)}.") from error
         try:
@@ -74,9 +76,13 @@ class OwnerLock:
         """Take the lock anew if its file was removed or replaced. StateError if another daemon was faster."""
         if self._file is None:
             return
-        with suppress(FileNotFoundError):
+        try:
             if os.path.samestat(os.fstat(self._file), self.path.stat()):
                 return
+        except FileNotFoundError:
+            pass
+        except OSError:  # a share that is away, a folder that nobody may look into now: that says nothing of the lock
+            return
         mine, self._file = self._file, None
         try:
             self.acquire(self._owner)

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TypeVar
 
 from callsheet.domain.toolkit_entities import Project
-from callsheet.errors import CallsheetError, SiteError, ToolkitError
+from callsheet.errors import CallsheetError, SiteError, ToolkitError, of_system
 from callsheet.runtimes.session_spec import RuntimeResolver, SessionSpec
 
 T = TypeVar("T")
@@ -81,5 +81,8 @@ def _as_trouble(error: Exception, project: int | str) -> ToolkitError:
     if isinstance(error, SiteError):
         problem = f"Toolkit of project {project}: the site was asked for its configuration, and did not say: {error}"
         return ToolkitError("site", problem, "It is tried again.", passing=True)
+    machine = of_system(error)
+    if machine is not None:
+        return ToolkitError("files", f"Toolkit of project {project} can't be opened: {machine}", "It is tried again.", passing=True)
     problem = f"Toolkit of project {project}: {type(error).__name__}: {error}."
     return ToolkitError("unexpected", problem, "If this stays, report it.", passing=True)
