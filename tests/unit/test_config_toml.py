@@ -270,7 +270,7 @@ SITE_MISTAKES = [
         "zzz = 5",
         (
             "zzz: unknown key; known here: url, script, key, plugins, proxy, poll, page, pages_ahead, gaps, order, "
-            "gap_window, use_session_uuid, retry_sleep, retries, timeout, most_waiting"
+            "gap_window, use_session_uuid, retry_sleep, retries, timeout, most_waiting, max_away"
         ),
     ),
 ]
