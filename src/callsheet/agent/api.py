@@ -7,12 +7,15 @@ from callsheet.agent import current_worker
 from callsheet.agent.lane_words import check_lane
 from callsheet.agent.link_filter import Links, links_of
 from callsheet.agent.options import (
+    Duration,
     Names,
     check_options,
     check_together,
     check_types,
+    deadline,
     own_writes,
     pause,
+    reason_of,
     retry_policy,
     settling,
     texts,
@@ -27,11 +30,12 @@ Which = Any
 class Retry(Exception):  # noqa: N818 - it is a request, not an error, and reads as one: raise Retry(after=60)
     """Raised by a callback that wants to be called again with this event.
 
-    ``after``: seconds until then; without it, as its retry policy says. The attempt counts. Raises ValueError for what is no time.
+    ``after``: seconds until then, or a text such as "2m"; without it, as its retry policy says. The attempt counts. Raises
+    ValueError for what is no time, and TypeError for a number in place of the reason.
     """
 
-    def __init__(self, reason: str = "", *, after: Optional[float] = None) -> None:
-        super().__init__(reason or "the callback asked to be called again")
+    def __init__(self, reason: str = "", *, after: Duration = None) -> None:
+        super().__init__(reason_of("Retry", reason) or "the callback asked to be called again")
         self.after = pause(f"Retry(after={after!r})", after)
 
 
@@ -97,7 +101,7 @@ def on(
     where: Optional[Callable[[Dict[str, Any]], Any]] = None,
     lane: Optional[str] = None,
     retry: Union[int, Mapping[str, Any], None] = None,
-    timeout: Optional[float] = None,
+    timeout: Duration = None,
     on_dead: str = "continue",
     toolkit: bool = False,
     slots: int = 1,
@@ -105,7 +109,7 @@ def on(
     fields: Sequence[str] = (),
     ignore_own: Union[bool, str] = True,
     batch: int = 1,
-    settle: Union[float, str, None] = None,
+    settle: Duration = None,
 ) -> Callable[[Function], Function]:
     """Call the decorated function, with a Context, for each event of these types ("*": of all).
 
@@ -114,17 +118,17 @@ def on(
     ``where``: a function of the event that says whether it is wanted. ``lane``: which events wait for each other: "entity",
     "project", "plugin", "none", or a path into the event such as "meta.entity_id". ``retry``: how many attempts a failing event
     gets, or a dict with any of attempts, first, factor, longest, jitter, max_age, crashes; without it, as configured.
-    ``timeout``: seconds that a call may take before its worker is killed. ``on_dead``: what the lane does behind an event that
-    failed for good, "continue" or "hold". ``slots``: how many lanes are worked on at once, each in a thread of its own.
-    ``script``: name and key of another script user for ``ctx.sg``. ``fields``: what ``ctx.entity`` holds, as for ``Shotgun.find``.
-    ``ignore_own``: leave out events that this plugin's own writes caused; "script": also those of its script user. ``batch``: call
-    with a list of up to so many contexts, of events that follow one another in a lane. ``settle``: seconds, or a text such as "2s",
-    for which a lane must be quiet; then it is called with the last event, and the ids of those before it as ``ctx.folded``.
+    ``timeout``: how long a call may take before its worker is killed: seconds, or a text such as "2m". ``on_dead``: what the lane
+    does behind an event that failed for good, "continue" or "hold". ``slots``: how many lanes are worked on at once, each in a
+    thread of its own. ``script``: name and key of another script user for ``ctx.sg``. ``fields``: what ``ctx.entity`` holds, as for
+    ``Shotgun.find``. ``ignore_own``: leave out events that this plugin's own writes caused; "script": also those of its script
+    user. ``batch``: call with a list of up to so many contexts, of events that follow one another in a lane. ``settle``: for how
+    long a lane must be quiet; then it is called with the last event, and the ids of those before it as ``ctx.folded``.
 
     The function itself is returned unchanged. Raises TypeError or ValueError, naming the cure, for what can't be meant.
     """
     check_types(event_types)
-    check_options(where, timeout, on_dead, slots, script)
+    check_options(where, on_dead, slots, script)
     lane = lane or ("project" if toolkit else "entity")
     check_lane(lane)
     check_together(batch, settle, lane)
@@ -143,7 +147,7 @@ def on(
         "where": where,
         "lane": lane,
         "retry": retry_policy(retry),
-        "timeout": timeout,
+        "timeout": deadline(timeout),
         "on_dead": on_dead,
         "toolkit": bool(toolkit),
         "slots": slots,

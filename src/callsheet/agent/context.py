@@ -4,7 +4,7 @@ import logging
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from callsheet.agent.entity_prefetch import EntityPrefetch
-from callsheet.agent.options import pause
+from callsheet.agent.options import Duration, pause
 
 
 class Apart(NamedTuple):
@@ -126,8 +126,8 @@ class Context:
         """Of one of a batch: there was nothing to do."""
         self._settle(Apart("skip", reason), "raise Skip(reason)")
 
-    def retry(self, reason: str = "", *, after: Optional[float] = None) -> None:
-        """Of one of a batch: it and those behind it are called again, in ``after`` seconds or as its retry policy says.
+    def retry(self, reason: str = "", *, after: Duration = None) -> None:
+        """Of one of a batch: it and those behind it are called again, after that time or as its retry policy says.
 
         Raises ValueError for an ``after`` that is no time.
         """

@@ -1,13 +1,15 @@
 """The options of ``on``, checked: what can't be meant is refused with the cure."""
 
-import re
-from numbers import Real
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 from callsheet.agent.signatures import check_runs, check_takes_one, is_coroutine_function
+from callsheet.wire.durations import GRAMMAR, seconds_of
 
 Names = Union[str, Iterable[str], None]
+Duration = Union[float, str, None]
+"""See ``callsheet.wire.durations``."""
 
+_RETRY_TIMES = ("first", "longest", "max_age")
 _RETRY_FIELDS = ("attempts", "first", "factor", "longest", "jitter", "max_age", "crashes")
 
 LONGEST = 100 * 365.25 * 86400.0
@@ -16,9 +18,6 @@ MOST_SLOTS = 1000
 """Threads of one callback."""
 MOST = 2**63 - 1
 """The largest whole number that a ledger keeps, ``sys.maxsize`` on most machines."""
-
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|)").fullmatch
 
 
 def check_types(event_types: Tuple[Any, ...]) -> None:
@@ -32,7 +31,7 @@ def check_types(event_types: Tuple[Any, ...]) -> None:
         raise TypeError('@on needs at least one event type: @on("Shotgun_Task_Change"), or @on("*") for every event.')
 
 
-def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: Any) -> None:
+def check_options(where: Any, on_dead: Any, slots: Any, script: Any) -> None:
     """Raise TypeError or ValueError for the first of these that can't be meant."""
     if where is not None and not callable(where):
         raise TypeError(f"where= is a function of the event, such as lambda event: event['entity'], not {where!r}.")
@@ -42,8 +41,6 @@ def check_options(where: Any, timeout: Any, on_dead: Any, slots: Any, script: An
         raise ValueError(f'on_dead={on_dead!r}: say "continue" or "hold".')
     if not isinstance(slots, int) or isinstance(slots, bool) or not 1 <= slots <= MOST_SLOTS:
         raise ValueError(f"slots={slots!r}: a whole number, 1 or more, and {MOST_SLOTS} at most.")
-    if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout <= LONGEST):
-        raise ValueError(f"timeout={timeout!r}: seconds, more than 0; leave it out for no limit.")
     if script is not None and not (isinstance(script, (tuple, list)) and [type(one) for one in script] == [str, str]):
         raise TypeError(f"script= is a pair, the script user's name and its key, not {script!r}.")
     if script is not None and not script[0].strip():
@@ -77,25 +74,42 @@ def check_together(batch: Any, settle: Any, lane: str) -> None:
         raise ValueError('lane="none" gives every event a lane of its own, so none follows another: leave out batch= and settle=.')
 
 
-def settling(settle: Union[float, str, None]) -> float:
+def settling(settle: Duration) -> float:
     """The seconds of ``settle=``; 0 for None. Raises ValueError for what is no time."""
     if settle is None:
         return 0.0
-    found = _TIME(settle) if isinstance(settle, str) else None
-    seconds = float(found.group(1)) * _UNITS[found.group(2)] if found else settle
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
-        raise ValueError(f'settle={settle!r}: seconds, more than 0, or a text such as "2s", "500ms" or "1m".')
-    return float(seconds)
+    seconds = seconds_of(settle)
+    if seconds is None or not 0 < seconds <= LONGEST:
+        raise ValueError(f"settle={settle!r}: {GRAMMAR}; more than 0.")
+    return seconds
+
+
+def deadline(timeout: Any) -> Optional[float]:
+    """The seconds of ``timeout=``; None for None. Raises ValueError for what is no time."""
+    if timeout is None:
+        return None
+    seconds = seconds_of(timeout)
+    if seconds is None or not 0 < seconds <= LONGEST:
+        raise ValueError(f"timeout={timeout!r}: {GRAMMAR}; more than 0. Leave it out for no limit.")
+    return seconds
+
+
+def reason_of(name: str, given: Any) -> str:
+    """The reason of Retry, Skip and GiveUp. Raises TypeError where it is a number, which was meant as ``after``."""
+    if seconds_of(given) is not None and not isinstance(given, str):
+        after = f" Write Retry(after={given!r})." if name == "Retry" else ""
+        raise TypeError(f"{name}({given!r}): what comes first is the reason, a text.{after}")
+    return str(given)
 
 
 def pause(option: str, after: Any) -> Optional[float]:
     """The seconds of ``after=``; None for None. Raises ValueError, beginning with ``option``, for what is no time from now."""
     if after is None:
         return None
-    seconds: Any = after
-    if isinstance(after, bool) or not isinstance(after, Real) or not 0 <= seconds <= LONGEST:
-        raise ValueError(f"{option}: seconds from now, so 0 or more, and 100 years at most.")
-    return float(seconds)
+    seconds = seconds_of(after)
+    if seconds is None or not 0 <= seconds <= LONGEST:
+        raise ValueError(f"{option}: {GRAMMAR}; from now, so 0 or more, and 100 years at most.")
+    return seconds
 
 
 def texts(option: str, value: Names) -> Optional[Tuple[str, ...]]:
@@ -113,13 +127,17 @@ def retry_policy(retry: Union[int, Mapping[str, Any], None]) -> Optional[Dict[st
     """The fields of a retry policy that ``retry=`` names; None for None. Raises ValueError for one that is unknown or no number."""
     if retry is None:
         return None
-    policy = {"attempts": retry} if isinstance(retry, int) else dict(retry)
-    for name, value in policy.items():
+    policy = {"attempts": retry} if isinstance(retry, int) else dict(retry)  # type: Dict[str, Any]
+    for name, given in list(policy.items()):
         if name not in _RETRY_FIELDS:
             raise ValueError(f"retry={retry!r}: {name!r} is not one of {', '.join(_RETRY_FIELDS)}.")
+        value = given  # type: Any
+        if name in _RETRY_TIMES and isinstance(given, str):
+            value = policy[name] = seconds_of(given)
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-        if not number and not (name == "max_age" and value is None):
-            raise ValueError(f"retry={retry!r}: {name} is a number, 0 or more, not {value!r}.")
+        if not number and not (name == "max_age" and given is None):
+            expected = GRAMMAR if name in _RETRY_TIMES else "a number"
+            raise ValueError(f"retry={retry!r}: {name} is {expected}, 0 or more, not {given!r}.")
         most = MOST if name in ("attempts", "crashes") else LONGEST
         if number and value > most:
             raise ValueError(f"retry={retry!r}: {name} is {most:.4g} at most.")

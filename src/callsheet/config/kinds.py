@@ -15,11 +15,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from callsheet.config.mistakes import BadValueError, unfit
+from callsheet.wire.durations import seconds_of, written
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 YES = frozenset({"1", "yes", "true", "on"})
 NO = frozenset({"0", "no", "false", "off"})
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*")
 _PROXY = re.compile(r"(?!\w+://)(?:[^@]*:[^@]*@)?[A-Za-z0-9._-]+(?::\d{1,5})?")
 
 
@@ -124,7 +123,7 @@ class Duration:
     @property
     def expected(self) -> str:
         """See Kind."""
-        span = f"{spoken(self.least)} to {spoken(self.most)}"
+        span = f"{written(self.least)} to {written(self.most)}"
         return f'a time from {span}, in seconds or as text such as "5s", "2m", "1h", "14d"'
 
     def of_text(self, text: str) -> object:
@@ -133,11 +132,7 @@ class Duration:
 
     def parse(self, value: object, around: ParseContext) -> float:  # noqa: ARG002 - as above
         """See Kind."""
-        seconds: float | None = None
-        if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-            seconds = float(match[1]) * UNITS[match[2] or "s"]
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = float(value)
+        seconds = seconds_of(value)
         if seconds is None or not self.least <= seconds <= self.most:
             raise unfit(self.expected, value)
         return seconds
@@ -256,14 +251,6 @@ class Proxy:
         if not isinstance(value, str) or not _PROXY.fullmatch(value.strip()):
             raise unfit(self.expected, without_password(value) if isinstance(value, str) else value)
         return value.strip()
-
-
-def spoken(seconds: float) -> str:
-    """A duration in the largest unit that it is a whole number of: 300 → ``5m``."""
-    if not seconds:
-        return "0"
-    unit = next((name for name in ("d", "h", "m", "s") if seconds % UNITS[name] == 0), "ms")
-    return f"{seconds / UNITS[unit]:g}{unit}"
 
 
 def without_password(address: str) -> str:

@@ -10,10 +10,11 @@ import logging
 import sys
 from typing import Any
 
-from callsheet.config.kinds import Duration, Level, spoken
+from callsheet.config.kinds import Duration, Level
 from callsheet.config.setting_table import TABLES, Setting, of_table
 from callsheet.domain.callback import RetryPolicy
 from callsheet.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings, ToolkitPin, ToolkitSettings
+from callsheet.wire.durations import written
 
 HOLDERS: dict[str, type[Any]] = {
     "": Settings,
@@ -116,7 +117,7 @@ def _default(setting: Setting) -> str:
 
 def _text(setting: Setting, default: Any) -> str:
     if isinstance(setting.kind, Duration):
-        return spoken(default)
+        return written(default)
     if isinstance(setting.kind, Level):
         return str(logging.getLevelName(default)).lower()
     return f"{default:g}" if isinstance(default, float) else str(default).lower()

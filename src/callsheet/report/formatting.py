@@ -10,10 +10,10 @@ from pathlib import PurePath
 from callsheet.domain.callback import EVERY_TYPE, AttributeRule, Filter, Links, Rule
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import Gap
+from callsheet.wire.durations import seconds_of
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _FRAME = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
-_AGES = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 LANES = {
     "plugin": "one lane for all",
@@ -71,9 +71,9 @@ def since(text: str, now: float) -> float:
 
     An ISO time is local unless it says its zone. Raises ValueError for anything else.
     """
-    age = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip())
-    if age and age[2] in _AGES:
-        return now - float(age[1]) * _AGES[age[2]]
+    age = seconds_of(text)
+    if age is not None:
+        return now - age
     return datetime.fromisoformat(text).timestamp()
 
 
