@@ -196,3 +196,18 @@ def test_two_deliveries_of_one_entity_get_values_of_their_own() -> None:
     assert first == second
     assert first is not second
     assert sg.asked == [1]
+
+
+ODD_LINKS = [{"type": "Task", "id": 2**70}, {"type": "Task", "id": [1]}, {"type": ["Task"], "id": 5}, {"type": "Task", "id": -1}]
+
+
+@pytest.mark.parametrize("link", ODD_LINKS)
+def test_an_odd_link_fails_no_request_that_others_share(sandbox: Sandbox, link: dict[str, Any]) -> None:
+    (number,) = tasks(sandbox, 1)
+    prefetch = EntityPrefetch(["content"])
+    prefetch.expect(1, {"entity": link})
+
+    found = prefetch.read(2, {"type": "Task", "id": number}, sandbox.connect(), anew=False)
+
+    assert found is not None
+    assert found["content"] == "task 0"

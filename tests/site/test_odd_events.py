@@ -170,3 +170,9 @@ def test_a_newest_id_that_is_none_is_no_answer(sandbox: Sandbox, gateway: Gatewa
 
     with pytest.raises(SiteError, match=r"and shows event|and no number"):
         log.newest_id()
+
+
+def test_a_type_that_a_site_can_not_be_asked_for_is_read_with_all_others(sandbox: Sandbox, log: SiteEventLog) -> None:
+    numbers = sandbox.add_events(3)
+
+    assert shown(log.read(0, 500, types=frozenset({"Shotgun_\ud83c_Change", "Shotgun_Note_New"}))) == list(numbers)

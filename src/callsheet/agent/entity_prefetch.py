@@ -16,6 +16,9 @@ YOUNG = 1.0
 MOST = 200
 """Entities per request."""
 
+LARGEST = 2**31
+"""Ids of entities are below it: a site refuses a request that names a larger one."""
+
 Link = Tuple[str, int]
 
 
@@ -31,9 +34,11 @@ class EntityPrefetch:
     def expect(self, delivery: int, event: Any) -> None:
         """This delivery is going to be called before long, with nothing of its lane in between."""
         link = event.get("entity") if isinstance(event, dict) else None
-        if isinstance(link, dict) and link.get("type") and link.get("id"):
+        kind, number = (link.get("type"), link.get("id")) if isinstance(link, dict) else (None, None)
+        # One that a site refuses, or that is no link at all, must not fail the request that others share.
+        if kind and isinstance(kind, str) and type(number) is int and 0 < number < LARGEST:
             with self._lock:
-                self._expected[delivery] = (link["type"], link["id"])
+                self._expected[delivery] = (kind, number)
 
     def forget(self, delivery: int) -> None:
         """This delivery is over, or was given back."""

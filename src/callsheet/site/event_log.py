@@ -14,6 +14,7 @@ from callsheet.policy.log_identity import fingerprint
 from callsheet.ports import OddEvent, Page
 from callsheet.site.client import RawShotgun, SiteClient
 from callsheet.site.event_checks import checked
+from callsheet.wire.texts import storable
 
 FIELDS = ("event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at")
 """What plugins get of an event, besides ``type`` and ``id``."""
@@ -66,6 +67,8 @@ class SiteEventLog:
         """See ports.EventLog."""
         if types is not None and not types and not missing:
             return Page((), full=False)
+        if types is not None and any(one != storable(one) for one in types):
+            types = None  # a site can't be asked for half a character
         filters = _filters(after, until, missing, types)
         while True:
             found, texts = self._client.ask(partial(_find, filters=filters, limit=limit))
