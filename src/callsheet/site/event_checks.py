@@ -6,6 +6,7 @@ usable id is left out; each is told, and neither holds up the page that it stand
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 """What the documented keys hold."""
 
+_USUAL = frozenset(itertools.product(*_KINDS.values()))
+"""All that, as the types of an event's values one by one: nearly every event is known by one look-up."""
+
 
 def checked(site: str, data: Mapping[str, Any], text: str | None) -> tuple[Event | None, OddEvent | None]:
     """The event, and what is odd about it; no event where it has no id that can be one. ``text``: ``data`` as JSON, if known."""
@@ -41,9 +45,9 @@ def checked(site: str, data: Mapping[str, Any], text: str | None) -> tuple[Event
     if type(number) is not int or not 0 < number < LARGEST_ID:
         return None, OddEvent(_shown(number), f"its id is no whole number from 1 to {LARGEST_ID - 1}", taken=False)
     whole, why = (data, "") if text is not None and _is_plain(text) else _reduced(data)
-    unfit = [name for name, kinds in _KINDS.items() if type(whole.get(name)) not in kinds]
-    if not why and not unfit:
+    if not why and tuple(map(type, map(whole.get, _KINDS))) in _USUAL:
         return Event(site, data, text), None
+    unfit = [name for name, kinds in _KINDS.items() if type(whole.get(name)) not in kinds]
     whole = {**whole, **{name: "" if name == "event_type" else None for name in unfit}}
     why = "; ".join([*filter(None, [why]), *(f"its {name} is {_shown(data.get(name))}" for name in unfit)])
     return Event(site, whole), OddEvent(number, why, taken=True)
