@@ -17,7 +17,7 @@ from shotgun_api3.shotgun import __version__ as api_version
 from callsheet import telemetry
 from callsheet.composition import finder, worker_setups
 from callsheet.domain.callback import PluginKey
-from callsheet.domain.operation import SessionCommand, Verb
+from callsheet.domain.operation import DaemonCommand, Verb
 from callsheet.domain.overview import Heartbeat
 from callsheet.errors import LedgerLostError, StateError, in_words
 from callsheet.first_start import FirstStart
@@ -158,7 +158,7 @@ class Daemon:
             Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source)),
             lambda: [intake.health() for intake in intakes],
             workers=executor.workers,
-            asked=lambda one: _carry_out(executor, one),
+            asked=lambda one: _carry_out(executor, registry, one),
             pid_file=self._settings.pid_file,
             stop=self.stop,
             lost=ledger.guard.lost,
@@ -223,11 +223,12 @@ class Daemon:
         return intake
 
 
-def _carry_out(executor: LocalExecutor, asked: SessionCommand) -> None:
-    if asked.verb is Verb.WARM:
-        executor.warm(asked.site, asked.project)
-    else:
-        executor.retire(asked.site, asked.project)
+def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonCommand) -> None:
+    if asked.verb is Verb.RELOAD:
+        registry.reload(asked.site, asked.plugin)
+    elif asked.site is not None and asked.project is not None:
+        act = executor.warm if asked.verb is Verb.WARM else executor.retire
+        act(asked.site, asked.project)
 
 
 def _log(site: SiteSettings) -> EventLog:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Report, Run, RunEnded
 from callsheet.domain.event import Event
-from callsheet.domain.operation import Operation, SessionCommand
+from callsheet.domain.operation import DaemonCommand, Operation
 from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
@@ -149,9 +149,9 @@ class Ledger(Protocol):
         the history of deliveries, until it is enrolled again: then it stands at its site's cursor, as a new one.
 
         StateError for a HOLD, RELEASE, REPLAY or FORGET without a plugin, or with one never seen, for a FORGET of one that is not
-        GONE, and for a RESET of a site never read. A REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM and
-        RETIRE, which ``beat`` tells. Events of the log that a RESET goes on with are new, whatever ids the deliveries of the log
-        before have.
+        GONE, and for a RESET of a site never read. A REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM,
+        RETIRE and RELOAD, which ``beat`` tells. Events of the log that a RESET goes on with are new, whatever ids the deliveries of
+        the log before have.
         """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
@@ -160,7 +160,7 @@ class Ledger(Protocol):
     def overview(self, *, operations: int = 0) -> Overview:
         """All that `status` shows, in one consistent read; with so many of the last operations."""
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[SessionCommand]:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[DaemonCommand]:
         """Say that the daemon lives, and how its sites and workers are. Calls and memory of workers may be some seconds old.
 
         Returns what operators have asked of the running daemon since the last beat.

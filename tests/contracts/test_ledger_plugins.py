@@ -9,7 +9,7 @@ import pytest
 
 from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
 from callsheet.domain.delivery import DeliveryQuery, State
-from callsheet.domain.operation import Operation, SessionCommand, Verb
+from callsheet.domain.operation import DaemonCommand, Operation, Verb
 from callsheet.domain.overview import Heartbeat, SessionFacts, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginState
 from callsheet.domain.reading import Intake
@@ -406,12 +406,25 @@ def test_what_is_asked_of_a_running_daemon_is_told_once_in_order(desk: Desk) -> 
     warm = Operation(Verb.WARM, "td@farm", "", DeliveryQuery(site=SITE, project="moth"))
     retire = Operation(Verb.RETIRE, "td@farm", "stale", DeliveryQuery(site=SITE, project=97))
 
-    for asked in (warm, retire):
+    desk.ledger.enrol([file("mailer")], PluginState.READY, 1.0)
+    reload = Operation(Verb.RELOAD, "td@farm", "new settings", DeliveryQuery(plugin="mailer"))
+    reload_all = Operation(Verb.RELOAD, "td@farm")
+
+    for asked in (warm, retire, reload, reload_all):
         desk.ledger.operate(asked, 11.0)
 
-    assert desk.ledger.beat(beat, []) == [SessionCommand(Verb.WARM, SITE, "moth"), SessionCommand(Verb.RETIRE, SITE, 97)]
+    assert desk.ledger.beat(beat, []) == [
+        DaemonCommand(Verb.WARM, SITE, "moth"),
+        DaemonCommand(Verb.RETIRE, SITE, 97),
+        DaemonCommand(Verb.RELOAD, None, None, "mailer"),
+        DaemonCommand(Verb.RELOAD, None),
+    ]
     assert desk.ledger.beat(beat, []) == []
-    assert [(one.verb, one.asked) for one in desk.ledger.overview(operations=2).operations] == [
+    with pytest.raises(StateError, match="There is no plugin nosuch to reload"):
+        desk.ledger.operate(Operation(Verb.RELOAD, "td@farm", query=DeliveryQuery(plugin="nosuch")), 11.0)
+    assert [(one.verb, one.asked) for one in desk.ledger.overview(operations=4).operations] == [
+        (Verb.RELOAD, "all"),
+        (Verb.RELOAD, "plugin mailer"),
         (Verb.RETIRE, f"site {SITE}, project 97"),
         (Verb.WARM, f"site {SITE}, project moth"),
     ]

@@ -18,6 +18,7 @@ from callsheet.cli import main, mutations
 from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
 from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
 from callsheet.domain.event import Event
+from callsheet.domain.operation import Verb
 from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.domain.reading import Intake
@@ -488,6 +489,25 @@ def test_release_ends_holds_and_says_what_still_holds(studio: SqliteLedger, conf
     assert said.err == "The plugin is held as a whole, too: `callsheet release tidier` ends that.\n"
     assert call("release", config, "tidier").out == "1 hold of tidier ended.\n"
     assert call("release", config, "tidier").code == 1
+
+
+def test_a_reload_is_noted_for_the_running_daemon_and_on_record(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("reload", config, "studio/tidier", "--why", "new settings")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"The daemon was asked to load 1 plugin anew; `callsheet plugins {config}` shows how that went.\n"
+    assert "load 3 plugins anew" in call("reload", config, "--all").out
+    beat = Heartbeat(4711, NOW - 100, NOW, "0.1.0", "studio.toml")
+    asked = [(one.verb, one.site, one.plugin) for one in studio.beat(beat, [])]
+    assert asked == [(Verb.RELOAD, "studio", "tidier"), (Verb.RELOAD, None, None)]
+    assert re.search(r"reload +\S+ +.*tidier.*new settings", call("operations", config).out)
+
+
+def test_a_reload_that_can_not_be_carried_out_says_why(studio: SqliteLedger, config: Path, call: Call) -> None:
+    assert call("reload", config, "tydier").err.startswith("Nothing was changed: there is no plugin tydier.")
+    assert call("reload").code == call("reload", "a", "b", "c").code == call("reload", "a", "b", "--all").code == 2
+    studio.beat(Heartbeat(4711, NOW - 900, NOW - 600, "0.1.0", "studio.toml"), [])
+    said = call("reload", config, "tidier")
+    assert (said.code, said.err) == (1, "The daemon is not running; it loads all plugins when it starts.\n")
 
 
 def test_hold_of_an_unknown_plugin_says_which_there_are(studio: SqliteLedger, config: Path, call: Call) -> None:

@@ -42,6 +42,20 @@ def test_a_changed_file_is_loaded_anew_with_the_helper_beside_it(studio: Studio)
         assert studio.trace.events("plugin") == [first, second]
 
 
+def test_a_reload_on_order_is_a_new_process(studio: Studio) -> None:
+    # Given a plugin that reads its settings when it is imported, from a file that nobody watches
+    settings = studio.folder / "settings.txt"
+    settings.write_text("old")
+    studio.write("plugin", f"WORD = open({str(settings)!r}).read()\n" + noting("note(WORD, event)"))
+    with studio.started() as daemon:
+        one_more(studio, daemon, "plugin", "old")
+        settings.write_text("new")
+        # When an operator has it loaded anew, then that is what it has
+        assert studio.command("reload", "plugin").returncode == 0
+        daemon.until(lambda: daemon.said("Reloading plugin at"))
+        one_more(studio, daemon, "plugin", "new")
+
+
 def test_a_plugin_rolled_back_with_its_old_time_goes_on_with_that(studio: Studio) -> None:
     # Given a plugin, and a folder of releases that another one is a link into
     path = studio.write("plugin", noting("note('good', event)"))

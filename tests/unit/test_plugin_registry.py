@@ -225,6 +225,19 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield made[0]
 
 
+@pytest.mark.parametrize(
+    ("site", "plugin", "times"), [(SITE, "plugin", 2), (None, None, 2), (None, "other", 1), ("other", None, 1)]
+)
+def test_a_plugin_is_loaded_anew_on_order_though_it_has_not_changed(
+    bench: Bench, site: str | None, plugin: str | None, times: int
+) -> None:
+    bench.meets("first", problem=None)
+    bench.registry.reload(site, plugin)
+    for _ in range(2):
+        bench.registry.step()
+    assert [file.generation for file in bench.executor.files] == [1, 2][:times]
+
+
 def test_a_plugin_that_met_an_outage_keeps_its_place_and_what_waits(bench: Bench) -> None:
     # Given a plugin with two callbacks, for one of which a delivery waits
     bench.meets("first", "second", problem=None)

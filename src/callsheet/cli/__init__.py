@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "hold": "Let a plugin, or one of its lanes, stand still on purpose",
         "release": "Let a plugin's held lanes go on from where they stand",
         "forget": "Forget a plugin that is gone: its place, and what waits for it",
+        "reload": "Have the running daemon load plugins anew",
         "replay": "Deliver events to a plugin again, or after all",
         "reset-cursor": "Say where the reading of a site goes on, as after a restore",
         "operations": "Show what operators did, by whom, when and why",

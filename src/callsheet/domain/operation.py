@@ -20,6 +20,7 @@ class Verb(StrEnum):
     STOP = "stop"  # replays (``ids`` of the query are theirs) read no further; what they have made waiting stays
     WARM = "warm"  # the daemon opens the Toolkit session of the query's project ahead of time
     RETIRE = "retire"  # it ends that session, after what it runs
+    RELOAD = "reload"  # it loads a plugin anew, whether its file has changed or not; without a plugin: all
     RESET = "reset"  # the reading of a site goes on elsewhere: its event log is another one, or it has another address
     FORGET = "forget"  # a plugin that is gone: its place in the log, its holds and what waits for it; its history stays
 
@@ -56,12 +57,16 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionCommand:
-    """What a running daemon is to do with a project's Toolkit session: WARM or RETIRE. ``project``: its id or name."""
+class DaemonCommand:
+    """What a running daemon is to do: WARM or RETIRE the Toolkit session of a ``project`` (its id or name), or RELOAD a ``plugin``.
+
+    ``site`` None: that plugin of every site; ``plugin`` None: all.
+    """
 
     verb: Verb
-    site: str
-    project: int | str
+    site: str | None
+    project: int | str | None = None
+    plugin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from callsheet import telemetry
-from callsheet.domain.operation import SessionCommand
+from callsheet.domain.operation import DaemonCommand
 from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
 from callsheet.errors import StateError
 from callsheet.ports import Ledger
@@ -33,7 +33,7 @@ class HeartbeatService(Service):
         pid_file: Path | None,
         stop: Callable[[str], None],
         workers: Callable[[], Sequence[WorkerRow]] = tuple,
-        asked: Callable[[SessionCommand], None] = lambda _: None,
+        asked: Callable[[DaemonCommand], None] = lambda _: None,
         lost: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -66,7 +66,7 @@ class HeartbeatService(Service):
             self._asked(one)
         return BEAT_EVERY
 
-    def _beat(self) -> list[SessionCommand]:
+    def _beat(self) -> list[DaemonCommand]:
         beat = replace(self._heartbeat, at=self._now())
         try:
             return self._ledger.beat(beat, list(self._health()), self._workers())

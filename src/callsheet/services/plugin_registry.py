@@ -101,6 +101,8 @@ class PluginRegistry(Service):
         self._looked: set[str] = set()
         self._started: set[str] = set()
         self._told: set[tuple[str, str]] = set()
+        self._ordered: set[PluginKey] = set()
+        """Those to be loaded anew, though nothing of them has changed."""
         self._progress = time.monotonic()
 
     def step(self) -> float:
@@ -194,6 +196,12 @@ class PluginRegistry(Service):
             self._started.add(site)  # a reload later on holds up nobody but its own plugin
             return False
 
+    def reload(self, site: str | None = None, plugin: str | None = None) -> None:
+        """Load a plugin anew that is in the folders: that one (None: all), of that site (None: of every one). Returns at once."""
+        with self._lock:
+            self._ordered |= {key for key in self._known if site in (None, key.site) and plugin in (None, key.name)}
+        self.wake()
+
     def unserved(self, free: Container[PluginKey]) -> bool:
         """Whether any plugin is loading, or ready and not in ``free``: its deliveries may be due, and nobody runs them now."""
         with self._lock:
@@ -220,6 +228,7 @@ class PluginRegistry(Service):
                 away = str(Path(known.file.path).parent) in missing
                 lost = key.site == site and key not in present and not away and known.state is not PluginState.GONE
                 if lost and self._watch.gone(key):
+                    self._ordered.discard(key)
                     self._lose(known)
             self._looked.add(site)
         for path, reason in found.left_out:
@@ -231,7 +240,8 @@ class PluginRegistry(Service):
     def _meet(self, file: PluginFile) -> None:
         """Load it if it is new, or another one than before; note where it stands."""
         known = self._known.get(file.key)
-        if (known is None and file.key.site not in self._looked) or self._watch.is_another(file):
+        due = file.key in self._ordered or (known is None and file.key.site not in self._looked)
+        if due or self._watch.is_another(file):
             self._load(file)
         elif known is not None and known.unchanged >= AS_IS_LOADS and self._lacks_nothing(known):
             telemetry.emit("plugin.as_is", site=file.key.site, plugin=file.key.name, path=file.path, problem=known.problem)
@@ -284,6 +294,7 @@ class PluginRegistry(Service):
         self._progress = time.monotonic()
         self._publish(file.key.site)
         self._watch.loaded(file)
+        self._ordered.discard(file.key)
         self._executor.load(file)
 
     def _lose(self, known: _Known) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Run
-from callsheet.domain.operation import Operation, SessionCommand
+from callsheet.domain.operation import DaemonCommand, Operation
 from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
 from callsheet.domain.reading import Intake, SiteState
 from callsheet.errors import StateError
-from callsheet.ledgers.sqlite import delivery_queries, operation_log, overview_queries, prune, runs, session_commands, worker_rows
+from callsheet.ledgers.sqlite import daemon_commands, delivery_queries, operation_log, overview_queries, prune, runs, worker_rows
 from callsheet.ledgers.sqlite import plugin_rows as plugin_table
 from callsheet.ledgers.sqlite import recording as intakes
 from callsheet.ledgers.sqlite.database import Database
@@ -143,7 +143,7 @@ class SqliteLedger:
         with self._database.snapshot() as tx:
             return overview_queries.overview(tx, operations)
 
-    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[SessionCommand]:
+    def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[DaemonCommand]:
         """See the port. Not forced to the disk.
 
         From time to time, and soon after the start, the write-ahead log is moved into the file: a copy of that alone should have
@@ -156,7 +156,7 @@ class SqliteLedger:
         with self._database.transaction(durable=False) as tx:
             overview_queries.beat(tx, heartbeat, health)
             written = worker_rows.keep(tx, self._workers, workers, heartbeat.at)
-            taken = session_commands.take(tx)
+            taken = daemon_commands.take(tx)
         self._workers = written
         return taken
 

@@ -15,7 +15,7 @@ from callsheet.domain.operation import Operation, OperationRow, Verb
 from callsheet.domain.overview import Changed
 from callsheet.domain.plugin import Hold, PluginState
 from callsheet.errors import StateError
-from callsheet.ledgers.sqlite import delivery_queries, event_logs, holds, replay_rows, session_commands
+from callsheet.ledgers.sqlite import daemon_commands, delivery_queries, event_logs, holds, replay_rows
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.id_cache import Names
 from callsheet.ledgers.sqlite.lane_heads import resume
@@ -134,7 +134,9 @@ def _ask(tx: sqlite3.Connection, operation: Operation, now: float) -> None:
     elif operation.verb is Verb.STOP:
         _note(tx, operation, now, replay_rows.stop(tx, query.ids, now))
     else:
-        session_commands.ask(tx, _note(tx, operation, now, 0), operation.verb, query.site, query.project)
+        if operation.verb is Verb.RELOAD and query.plugin is not None:
+            _plugins(tx, operation)  # there is one
+        daemon_commands.ask(tx, _note(tx, operation, now, 0), operation.verb, query)
 
 
 def records(tx: sqlite3.Connection, limit: int) -> tuple[OperationRow, ...]:
