@@ -62,7 +62,8 @@ SIGNALS: dict[str, str] = {
     "worker.waiting": "site, plugin, deaths (in a row), how (the last one), retry_in (seconds): it is not started again at once",
     "session.opening": "site, project (id)",
     "session.opened": (
-        "site, project, project_name, kind, configuration, version, core (file), config (folder), descriptor, engine, apps, python"
+        "site, project, project_name, kind, configuration, version, core (file), config (folder), descriptor, engine, apps, "
+        "python, client (file of shotgun_api3; why there is none)"
     ),
     "session.outdated": "site, project, project_name, changed (a file, or what the site says)",
     "session.failed": "site, project (id; a name that means none), kind, problem, cure, passing (bool), file (or None)",

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shotgun_api3
 
 from callsheet.domain.delivery import Verdict
 from callsheet.sandbox import Sandbox
 from callsheet.settings import Secret
 from callsheet.workers.local_executor import LocalExecutor
 from tests.support.executor_bench import SITE, Stage, setup
+from tests.support.running import bare_python
 
 STAND_IN = """
 class Shotgun:
@@ -160,3 +162,27 @@ def test_a_client_of_another_version_takes_nothing_else_for_the_apis_answer(pyth
     assert lost.failure is not None
     assert (lost.failure.kind, lost.passing) == ("UnusableAnswer", True), lost.failure
     assert done.verdict is Verdict.OK, done.failure
+
+
+def test_a_python_without_shotgun_api3_gets_the_daemons(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        config = setup(sandbox.url, script=sandbox.script, key=Secret(sandbox.key), python=str(bare_python(tmp_path / "venv")))
+        executor = LocalExecutor({SITE: config}, tmp_path / "state")
+        try:
+            stage = Stage(tmp_path / "plugins", executor)
+            stage.start(
+                "reading",
+                """
+                import sys
+                from callsheet import on
+                @on("*")
+                def callback(ctx):
+                    found = ctx.sg.find_one("Project", [])
+                    raise ValueError("%s %s" % (found["type"], sys.modules["shotgun_api3"].__file__))
+                """,
+            )
+            (report,) = stage.do(stage.run("reading", "callback"))
+        finally:
+            executor.close(0)
+    assert report.failure is not None
+    assert report.failure.text == f"Project {shotgun_api3.__file__}"

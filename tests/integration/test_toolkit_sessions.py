@@ -21,7 +21,7 @@ from callsheet.policy import loop_protection
 from callsheet.runtimes.resolver import ToolkitRuntimeResolver
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
-from callsheet.settings import Secret, ToolkitSettings
+from callsheet.settings import Secret, ToolkitPin, ToolkitSettings
 from callsheet.site.catalogue import ConfigurationCatalogue
 from callsheet.telemetry import Recorder, recording
 from callsheet.wire.causality import Chain, Signature
@@ -30,6 +30,7 @@ from callsheet.workers.local_executor import LocalExecutor
 from callsheet.workers.sessions import session as session_module
 from callsheet.workers.sessions.session import SessionLimits
 from tests.support.executor_bench import SITE, Stage
+from tests.support.running import bare_python
 from tests.support.toolkits import NEW, OLD, REAL, Core, Installation, every_core, name_of
 
 CORE = Path("config", "core")
@@ -282,6 +283,32 @@ def test_sessions_that_always_die_are_started_ever_later(
         pauses = [one.facts["retry_in"] for one in recorder.named("worker.waiting")]
 
     assert pauses == [0.01 * 2**number for number in range(6)]
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+def test_a_python_without_shotgun_api3_gets_the_cores(core: Core, studio: Studio) -> None:
+    # Given a Python as Toolkit's own desktop brings it, with nothing installed
+    project = studio.project("moth")
+    path = studio.installation.localized(project, core)
+    stage = studio.stage(hosted=("hosted",), projects={str(project): ToolkitPin(python=str(bare_python(studio.folder / "venv")))})
+    stage.start("where", WHERE)
+    stage.start(
+        "hosted",
+        """
+        import shotgun_api3
+        def registerCallbacks(reg):
+            reg.registerCallback("script", "script-key", callback, stopOnError=False)
+        def callback(sg, logger, event, args):
+            assert isinstance(sg, shotgun_api3.Shotgun)
+            raise ValueError(shotgun_api3.__file__)
+        """,
+    )
+
+    # Then ctx.sg and hosted plugins work, with the client that the core brings
+    assert told(stage.do(of(stage, project))[0])["read"] == project
+    (report,) = stage.do(of(stage, project, "hosted"))
+    assert report.failure is not None
+    assert report.failure.text.startswith(str(path / "install" / "core"))
 
 
 def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Recorder, tmp_path: Path) -> None:

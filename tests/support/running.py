@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -143,3 +144,9 @@ def children(pid: int) -> list[int]:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += [int(one) for one in (thread / "children").read_text().split()]
     return sorted(found)
+
+
+def bare_python(folder: Path) -> Path:
+    """A Python of this one's version, in which nothing is installed."""
+    venv.create(folder, symlinks=True)
+    return folder / "bin" / "python"

@@ -7,7 +7,9 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
-from typing import Iterable
+from typing import Any, Iterable, Optional
+
+CLIENT = "shotgun_api3"
 
 
 def module_name(path: str) -> str:
@@ -27,6 +29,25 @@ def prepare(argv0: str, helpers: Iterable[str] = ()) -> None:
     if beside and beside not in sys.path:
         sys.path.insert(1, beside)
     sys.path.extend(folder for folder in helpers if folder not in sys.path)
+
+
+class _Client:
+    """The last of all finders: ``shotgun_api3`` for a Python that has none. Nothing else of that folder is found."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find_spec(self, name: str, path: Any = None, _target: Any = None) -> Any:
+        """See importlib."""
+        if name != CLIENT or path is not None:
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, [self._folder])
+
+
+def lend_client(folder: Optional[str]) -> None:
+    """Let ``import shotgun_api3`` find the one in ``folder`` where this Python has none of its own."""
+    if folder:
+        sys.meta_path.append(_Client(folder))
 
 
 def find_beside(path: str) -> None:

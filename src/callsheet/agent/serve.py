@@ -54,6 +54,7 @@ class Worker:
         socket.setdefaulttimeout(setup["timeout"])
         reach(self._records)
         loader.prepare(setup["argv0"], setup["helpers"])
+        loader.lend_client(setup["client"])
         client_patch.install()
         if setup["toolkit"] is None:
             self._work(setup)

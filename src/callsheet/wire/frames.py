@@ -6,10 +6,11 @@ the message. Times are seconds since the epoch, durations are seconds; what cros
 The daemon says::
 
     {"is": "setup", "site": str, "url": str, "script": str, "key": str, "proxy": str|null, "timeout": float,
-     "use_session_uuid": bool, "argv0": str, "helpers": [folder, ...], "level": int, "cascade": int,
+     "use_session_uuid": bool, "argv0": str, "helpers": [folder, ...], "level": int, "cascade": int, "client": folder|null,
      "config": {section: {option: value}}, "toolkit": description|null}
         Once, first. "timeout" is the default of sockets; "level" that of plugins' loggers; "argv0" the daemon's script; "helpers"
         where modules are found that plugins import, behind all others.
+        "client": where ``shotgun_api3`` is found by a Python that has none of its own.
         "cascade": how deep in a chain of writes that it had a part in an event may be that a callback of ``on`` is called for.
 
         "toolkit": whose Toolkit the worker is to have, as ``toolkit.prologue`` wants it told; it says "opened" or "trouble" first.
@@ -78,7 +79,7 @@ The worker says::
         Have a session make that call; the thread that wants it waits for the "answer".
     {"is": "called", "call": int}                         a session begins a call
     {"is": "answer", "call": int, …}                      what came of it, as above
-    {"is": "opened", "version", "core", "config", "descriptor", "engine", "apps", "python"}     a session has its Toolkit
+    {"is": "opened", "version", "core", "config", "descriptor", "engine", "apps", "python", "client"}     a session has its Toolkit
     {"is": "trouble", "kind", "problem", "cure", "passing", "traceback"}                         it can't; the worker ends
 
 What plugins print is none of this: it goes to the worker's standard error, a pipe of its own. Stacks (of all threads at a deadline,

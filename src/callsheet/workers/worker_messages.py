@@ -5,10 +5,13 @@ A worker runs code that is not ours: whatever it says is looked at here (``check
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from callsheet.agent.options import LONGEST, MOST_SLOTS
@@ -64,9 +67,17 @@ def setup_message(setup: WorkerConfig, toolkit: Mapping[str, Any] | None = None)
         "helpers": list(setup.helpers),
         "level": setup.level,
         "cascade": setup.cascade,
+        "client": _client(),
         "config": {name: dict(values) for name, values in setup.config.items()},
         "toolkit": toolkit,
     }
+
+
+@cache
+def _client() -> str | None:
+    """The folder of the daemon's own ``shotgun_api3``."""
+    found = importlib.util.find_spec("shotgun_api3")
+    return str(Path(found.origin).parent.parent) if found is not None and found.origin else None
 
 
 def load_message(setup: WorkerConfig, plugin: PluginFile) -> frames.Message:

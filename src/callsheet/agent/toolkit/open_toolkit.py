@@ -12,6 +12,7 @@ The description that ``open_toolkit`` takes is plain data::
 """
 
 import importlib
+import importlib.machinery
 import logging
 import os
 import re
@@ -20,9 +21,11 @@ import threading
 import weakref
 from typing import Any, Dict, Mapping, Optional
 
+from callsheet.agent.loader import CLIENT
 from callsheet.agent.toolkit.diagnosis import ToolkitOpenError, recognised, subject
 from callsheet.agent.toolkit.environment import DROPPED
 
+_VENDORED = "tank_vendor.shotgun_api3"
 _VERSION = re.compile(r"^version:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
 
 
@@ -38,6 +41,8 @@ class Toolkit:
         self._told = told
         self._project: Any = None
         self.mark = connections.mark
+        self.client = ""
+        """The file of the ``shotgun_api3`` that plugins get here; why there is none, if so."""
 
     def context_for(self, entity: Optional[Mapping[str, Any]] = None) -> Any:
         """The ``sgtk.Context`` of an entity's link; of the project without one."""
@@ -57,6 +62,7 @@ class Toolkit:
             "engine": getattr(self.engine, "name", None),
             "apps": sorted(self.engine.apps) if self.engine is not None else [],
             "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            "client": self.client,
         }
 
     def destroy(self) -> Optional[str]:
@@ -94,6 +100,7 @@ def open_toolkit(told: Mapping[str, Any]) -> Toolkit:
         doing = f"opening the configuration with core {version}"
         toolkit = Toolkit(told, sgtk, sgtk.sgtk_from_path(told["config"]), version, connections)
         _check_configuration(told, toolkit.tk)
+        toolkit.client = _client()
         if told.get("engine"):
             doing = "reading the project from {}".format(told["host"])
             context = toolkit.context_for()
@@ -132,6 +139,19 @@ def log_in(sgtk: Any, told: Mapping[str, Any]) -> Any:
     )
     sgtk.set_authenticated_user(user)
     return user
+
+
+def _client() -> str:
+    """Have plugins find a ``shotgun_api3``: this Python's own, else the core's, which older ones have under another name."""
+    if CLIENT not in sys.modules and importlib.machinery.PathFinder.find_spec(CLIENT) is None:
+        importlib.import_module(_VENDORED)
+        for name, module in list(sys.modules.items()):
+            if name == _VENDORED or name.startswith(_VENDORED + "."):
+                sys.modules[name.partition(".")[2]] = module
+    try:
+        return str(importlib.import_module(CLIENT).__file__)
+    except Exception as error:  # noqa: BLE001 - most plugins can't do without, but that is for them to say
+        return f"none: {type(error).__name__}: {error}"
 
 
 class Connections:

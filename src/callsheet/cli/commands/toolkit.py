@@ -124,7 +124,7 @@ def _split(config_and_projects: tuple[str, ...]) -> tuple[str | None, tuple[str,
     return None, config_and_projects
 
 
-_VERIFIED = ("kind", "configuration", "config", "version", "core", "descriptor", "engine", "apps", "python")
+_VERIFIED = ("kind", "configuration", "config", "version", "core", "descriptor", "engine", "apps", "python", "client")
 
 
 def _told(one: Tried, *, several: bool) -> list[str]:
@@ -135,6 +135,7 @@ def _told(one: Tried, *, several: bool) -> list[str]:
         if said["config"] == said["configuration"]:
             del said["config"]
         said["apps"] = ", ".join(said["apps"]) or "none"
+        said["shotgun_api3"] = said.pop("client")
         lines = [click.style(f"{head}: well, after {duration(one.seconds)}", fg="green")]
         return [*lines, *(f"  {key:<13}  {value}" for key, value in said.items())]
     lines = [click.style(f"{head}: trouble", fg="red"), f"  {one.facts['problem']}"]

@@ -11,7 +11,7 @@ from callsheet.workers.exits import WorkerExit
 from callsheet.workers.sessions.session import Session, SessionKey
 from callsheet.workers.worker import Worker
 
-_TOLD = ("version", "core", "config", "descriptor", "engine", "apps", "python")
+_TOLD = ("version", "core", "config", "descriptor", "engine", "apps", "python", "client")
 """What is passed on of what a worker says of its Toolkit."""
 
 
