@@ -155,13 +155,14 @@ class Daemon:
         replays += [_replay(site, ledger, registry, dispatch.wake, intake) for site, intake in zip(sites, intakes, strict=True)]
         heartbeat = HeartbeatService(
             ledger,
-            Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source)),
+            Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source), folders=_folders(self._settings)),
             lambda: [intake.health() for intake in intakes],
             workers=executor.workers,
             asked=lambda one: _carry_out(executor, registry, one),
             pid_file=self._settings.pid_file,
             stop=self.stop,
             lost=ledger.guard.lost,
+            services=lambda: (*feeding, dispatch, heartbeat),
         )
         schemas = {site.name: _schema(site, self._settings.state) for site in sites}
         beside = [MaintenanceService(ledger, history=self._settings.history), SchemaCheckService(registry, schemas)]
@@ -210,7 +211,17 @@ class Daemon:
             return _log(site)
 
         intake = IntakeService(
-            Reading(site.name, site.url, site.poll, site.page, site.gaps, site.gap_window, site.most_waiting, site.max_away),
+            Reading(
+                site.name,
+                site.url,
+                site.poll,
+                site.page,
+                site.gaps,
+                site.gap_window,
+                site.most_waiting,
+                site.max_away,
+                site.timeout,
+            ),
             ledger,
             registry,
             log=Prefetch(connect, site.pages_ahead),
@@ -221,6 +232,12 @@ class Daemon:
         if self._drain:
             intake.drain()
         return intake
+
+
+def _folders(settings: Settings) -> tuple[str, ...]:
+    """Where it writes, beside the state folder."""
+    log = settings.log
+    return () if log.file is None or log.path is None else (str(Path(log.path, log.file).parent),)
 
 
 def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonCommand) -> None:
@@ -251,6 +268,7 @@ def _replay(
         page=site.page,
         most_waiting=site.most_waiting,
         recorded=recorded,
+        timeout=site.timeout,
         readable=lambda: intake.readable,
     )
 

@@ -166,8 +166,11 @@ class Ledger(Protocol):
         Returns what operators have asked of the running daemon since the last beat.
         """
 
-    def prune(self, before: float) -> tuple[int, int]:
-        """Forget deliveries finished before that time, and events no delivery refers to. Returns how many of each."""
+    def prune(self, before: float, told: Told = quietly) -> tuple[int, int]:
+        """Forget deliveries finished before that time, and events no delivery refers to. Returns how many of each.
+
+        ``told`` hears after each transaction how many deliveries were forgotten by then.
+        """
 
     def close(self) -> None:
         """Close; further calls are errors."""

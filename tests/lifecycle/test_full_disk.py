@@ -42,6 +42,7 @@ def test_a_disk_that_fills_up_is_told_and_nothing_is_lost(studio: Studio, disk: 
         daemon.until(lambda: daemon.said("the disk is full"))
         assert daemon.said("Free some space")
         assert not daemon.said("Unexpected error")
+        assert "disk:::" + str(studio.state) in [one["key"] for one in studio.status()["trouble"]]
         # And goes on telling, without turning in circles
         told = daemon.log.count("the disk is full")
         daemon.watch(1)

@@ -119,3 +119,16 @@ def test_a_kill_in_the_middle_of_a_first_start_leaves_a_ledger_that_can_be_used(
     studio.drain()
 
     assert studio.trace.events("lanes") == list(events)
+
+
+def test_status_says_at_once_that_the_daemon_was_killed(studio: Studio) -> None:
+    studio.write("lanes", noting())
+    with studio.started() as daemon:
+        assert studio.status()["daemon"]["state"] == "running"
+        daemon.kill()
+        shown = studio.status()
+    assert (shown["daemon"]["running"], shown["daemon"]["state"]) == (False, "killed")
+    assert [(one["key"], f"process {daemon.pid} was killed or crashed" in one["what"]) for one in shown["trouble"]] == [
+        ("daemon", True)
+    ]
+    assert studio.command("status").returncode == 1

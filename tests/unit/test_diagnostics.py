@@ -8,11 +8,22 @@ import pytest
 from callsheet.cli import status_view
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import State
-from callsheet.domain.overview import FailureSummary, Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.overview import (
+    Condition,
+    DiskSpace,
+    FailureSummary,
+    Heartbeat,
+    LedgerOwner,
+    Overview,
+    ServiceHealth,
+    SiteHealth,
+    WorkerRow,
+)
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import Gap, SiteState
 from callsheet.report import json_output
-from callsheet.report.diagnostics import LONG_CALL, STALE_AFTER, troubles
+from callsheet.report.daemon_troubles import STALE_AFTER
+from callsheet.report.diagnostics import LONG_CALL, troubles
 from callsheet.wire.frames import SITE_FAILED
 
 NOW = 1_700_000_000.0
@@ -129,10 +140,10 @@ def test_a_held_plugin_is_told_with_how_to_look_and_how_to_go_on() -> None:
     assert "`callsheet release studio.toml mailer`" in line
 
 
-def test_a_plugin_whose_file_is_away_is_trouble_only_while_something_waits_for_it() -> None:
-    assert told(with_plugin(state=PluginState.GONE)) == []
-    (line,) = told(with_plugin(state=PluginState.GONE, waiting=1))
-    assert "with 1 delivery still to come" in line
+@pytest.mark.parametrize(("waiting", "words"), [(0, "(/plugins/mailer.py); events"), (1, "with 1 delivery still to come")])
+def test_a_plugin_whose_file_is_away_is_told_with_how_to_give_it_up(waiting: int, words: str) -> None:
+    (line,) = told(with_plugin(state=PluginState.GONE, waiting=waiting))
+    assert words in line
     assert "`callsheet forget studio.toml mailer`" in line
 
 
@@ -218,7 +229,7 @@ def test_a_site_that_was_never_asked_is_neither_well_nor_lost() -> None:
 
 
 def test_a_daemon_that_never_ran_has_the_same_json_keys_as_one_that_runs() -> None:
-    assert json_output.daemon(None, NOW).keys() == json_output.daemon(WELL.heartbeat, NOW).keys()
+    assert json_output.daemon(replace(WELL, heartbeat=None), NOW).keys() == json_output.daemon(WELL, NOW).keys()
 
 
 def test_a_worker_that_is_lost_again_and_again_is_told_with_why_and_when_it_is_tried_again() -> None:
@@ -247,3 +258,94 @@ def test_workers_of_a_daemon_that_is_away_are_no_trouble_of_now() -> None:
     lost = WorkerRow("studio", ("mailer",), state="backing off", problem="killed")
     (line,) = told(replace(WELL, workers=(lost,), heartbeat=replace(WELL.heartbeat, stopped_at=NOW - 9)))
     assert line.startswith("The daemon is not running")
+
+
+def with_service(**changed: object) -> Overview:
+    assert WELL.heartbeat is not None
+    service = replace(ServiceHealth("dispatch", limit=10.0, stepped_at=NOW - 1), **changed)  # type: ignore[arg-type] # real fields
+    return replace(WELL, heartbeat=replace(WELL.heartbeat, services=(service,)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"busy_since": NOW - 9}, None),
+        ({"busy_since": NOW - 11}, "service dispatch hangs: its work has not got on for 11 s, where 10 s are the most"),
+        ({"error": "the disk is full", "error_since": NOW - 5}, "service dispatch fails, for 5 s now: the disk is full"),
+        ({"ended": True}, "service dispatch has ended, though the daemon runs"),
+    ],
+)
+def test_a_service_that_does_not_do_its_work_is_told(changed: dict[str, object], words: str | None) -> None:
+    found = troubles(with_service(**changed), "studio.toml", NOW)
+    assert [one.key for one in found] == ([] if words is None else ["service:::dispatch"])
+    assert all(words and words in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    ("answered", "patience", "found"),
+    [(NOW - 59, 60.0, 0), (NOW - 61, 60.0, 1), (NOW - 100, 150.0, 0), (None, 60.0, 1)],
+)
+def test_a_site_that_was_not_read_for_too_long_is_told(answered: float | None, patience: float, found: int) -> None:
+    shown = replace(WELL, health=(replace(WELL.health[0], answered_at=answered, patience=patience),))
+    lines = told(shown)
+    assert len(lines) == found
+    assert all("Site studio (https://studio.example) has not been read for " in line for line in lines)
+
+
+def test_a_site_that_was_not_read_yet_is_no_trouble_soon_after_the_start() -> None:
+    assert WELL.heartbeat is not None
+    young = replace(WELL.heartbeat, started_at=NOW - 30)
+    assert told(replace(WELL, heartbeat=young, health=(replace(WELL.health[0], answered_at=None),))) == []
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (DiskSpace("/state", int(300e6), int(10e9)), None),
+        (
+            DiskSpace("/state", int(199e6), int(10e9)),
+            "nearly full: 199 MB of 10,000 MB are free; the daemon wants at least 200",
+        ),
+        (DiskSpace("/state", int(900e6), int(50e9)), "at least 1,000 MB"),
+        (DiskSpace("/state", int(2.1e9), int(10e12)), None),
+        (DiskSpace("/state", 0, int(10e9)), "The disk of /state is full: 0 MB"),
+        (DiskSpace("/state", int(30e6), int(64e6)), None),
+        (DiskSpace("/state", int(5e6), int(64e6)), "is nearly full"),
+        (DiskSpace("/state", int(8e9), int(10e9), files=0), "is full: only 0 more files"),
+    ],
+)
+def test_a_disk_without_room_is_told_with_how_much_is_wanted(disk: DiskSpace, words: str | None) -> None:
+    found = troubles(replace(WELL, disks=(disk,)), "studio.toml", NOW)
+    assert [one.key for one in found] == ([] if words is None else ["disk:::/state"])
+    assert all(words and words in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    ("at", "owner", "words"),
+    [
+        (NOW - 1, LedgerOwner(held=False), "process 4711 was killed or crashed"),
+        (NOW - 20, LedgerOwner(held=True, pid=4711, since=NOW - 900), "The daemon hangs: process 4711 has the ledger"),
+        (NOW - 1, LedgerOwner(held=True, pid=4711, since=NOW - 900), None),
+        (NOW - 600, LedgerOwner(held=True, pid=4711, since=NOW - 3), "just starting (process 4711)"),
+        (NOW - 600, LedgerOwner(held=True, pid=5000, since=NOW - 3), "just starting (process 5000)"),
+        (NOW - 600, LedgerOwner(held=True, pid=5000, since=NOW - 30), "hangs: process 5000 has the ledger, and has"),
+        (NOW - 20, None, "is not running, or hangs"),
+    ],
+)
+def test_the_lock_tells_a_killed_daemon_from_one_that_hangs(at: float, owner: LedgerOwner | None, words: str | None) -> None:
+    assert WELL.heartbeat is not None
+    shown = replace(WELL, heartbeat=replace(WELL.heartbeat, at=at), owner=owner)
+    found = troubles(shown, "studio.toml", NOW)
+    assert [one.key for one in found] == ([] if words is None else ["daemon"])
+    assert all(words and words in one.what for one in found)
+    assert json_output.daemon(shown, NOW)["running"] is (words is None)
+    assert ("running for" in status_view.lines(shown, found, NOW)[0]) is (words is None)
+
+
+def test_what_the_daemon_found_around_it_is_told_with_its_cure_and_since_when() -> None:
+    assert WELL.heartbeat is not None
+    gone = Condition("plugin-folder", "The plugin folder /mnt/p is not there.", NOW - 60, site="studio", place="/mnt/p")
+    (found,) = troubles(replace(WELL, heartbeat=replace(WELL.heartbeat, conditions=(gone,))), "studio.toml", NOW)
+    assert (found.key, found.since, found.what) == ("plugin-folder:studio::/mnt/p", NOW - 60, gone.what)
+    assert "Mount or create it again" in found.cure
+    assert json_output.trouble(found).keys() == {"key", "since", "what", "next"}

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import queue
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from callsheet.domain.delivery import DeliveryQuery
-from callsheet.domain.overview import Heartbeat, WorkerRow
+from callsheet.domain.overview import Condition, Heartbeat, ServiceHealth, WorkerRow
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.ports import Page
+from callsheet.ports import Page, Told, quietly
 from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
-from callsheet.services.service import Service
+from callsheet.services.service import FAILS_FOR, Service
 from callsheet.telemetry import recording
 from tests.contracts.ledger import ADAPTERS, Desk, delivery
 from tests.support.intake_bench import Desk as IntakeBench
@@ -23,6 +26,7 @@ from tests.support.memory_log import MemoryLog
 from tests.support.waiting import until
 
 DAY = 86400.0
+NOW = 1_700_000_000.0
 BEAT = Heartbeat(1, 1.0, 1.0, "", "")
 
 
@@ -45,10 +49,10 @@ class SlowPrune(SqliteLedger):
         super().__init__(path)
         self.pruning, self.enough = threading.Event(), threading.Event()
 
-    def prune(self, before: float) -> tuple[int, int]:
+    def prune(self, before: float, told: Told = quietly) -> tuple[int, int]:
         self.pruning.set()
         assert self.enough.wait(30)
-        return super().prune(before)
+        return super().prune(before, told)
 
 
 def test_the_daemon_beats_while_it_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,3 +180,109 @@ def test_what_goes_wrong_at_the_end_of_a_service_is_told() -> None:
         service.start()
         end(service)
     assert "at the end" in recorder.signals[0].facts["error"]
+
+
+class Odd(Service):
+    """Does in its next step what the test says."""
+
+    name = "odd"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: queue.Queue[Callable[[], object]] = queue.Queue()
+        self.done = 0
+
+    def step(self) -> float:
+        try:
+            self.steps.get(timeout=30)()
+        finally:
+            self.done += 1
+        return 0.0
+
+    def do(self, *steps: Callable[[], object]) -> None:
+        """Have these steps done; the one behind them waits."""
+        until_done = self.done + len(steps)
+        for step in steps:
+            self.steps.put(step)
+        until(lambda: self.done == until_done)
+
+
+def fail() -> None:
+    raise ValueError("the share is away")
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
+    monkeypatch.setattr("callsheet.services.service.FIRST_PAUSE", 0.01)
+    service = Odd()
+    service.start()
+    yield service
+    service.steps.put(service.stop)
+    assert service.join(30)
+
+
+def test_a_service_that_fails_says_why_and_since_when_until_its_steps_go_well_again(odd: Odd) -> None:
+    odd.do(lambda: None)
+    assert odd.service_health(NOW).error is None
+    odd.do(fail, fail)
+    until(lambda: odd.service_health(NOW).busy_since is not None)
+    first = odd.service_health(NOW)
+    assert first.error == "ValueError: the share is away"
+    odd.do(fail)
+    # The same trouble since its first failure; and a step that goes well in between does not hide it
+    odd.do(lambda: None)
+    later = odd.service_health(NOW + 1)
+    assert later.error is not None
+    assert later.error_since is not None
+    assert first.error_since is not None
+    assert later.error_since < first.error_since + 1.1
+    # But it ends once all has gone well for some seconds
+    odd.do(lambda: None)
+    assert odd.service_health(NOW).error is not None
+    assert odd._failing is not None
+    odd._failing.at -= FAILS_FOR
+    assert odd.service_health(NOW).error is None
+
+
+def test_a_service_in_a_long_step_says_since_when_it_has_not_got_on(odd: Odd) -> None:
+    go_on = threading.Event()
+    began = threading.Event()
+
+    def hang() -> None:
+        began.set()
+        assert go_on.wait(30)
+
+    odd.steps.put(hang)
+    assert began.wait(30)
+    first = odd.service_health(NOW).busy_since
+    assert first is not None
+    odd.got_on()
+    second = odd.service_health(NOW).busy_since
+    assert second is not None
+    assert second > first
+    go_on.set()
+
+
+def test_a_service_whose_thread_has_ended_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    service = Odd()
+    service.start()
+    service.steps.put(lambda: sys.exit("a plugin's trick"))
+    assert service.join(30)
+    assert service.service_health(NOW).ended
+
+
+def test_each_beat_says_how_the_services_are_and_what_is_not_well(ledger: SqliteLedger) -> None:
+    conditions = [Condition("mail", "No mail can be sent: \udce9 é", NOW - 5, place="relay:25")]
+    heartbeat = HeartbeatService(
+        ledger, BEAT, list, pid_file=None, stop=lambda _: None, services=lambda: [Odd()], conditions=lambda: conditions
+    )
+    heartbeat.step()
+    written = ledger.overview().heartbeat
+    assert written is not None
+    assert written.services == (ServiceHealth("odd", Odd.limit),)
+    assert written.conditions == (replace(conditions[0], what="No mail can be sent: \\udce9 é"),)
+    heartbeat.finish()
+    last = ledger.overview().heartbeat
+    assert last is not None
+    assert last.services == ()

@@ -17,6 +17,7 @@ from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import Changed
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
+from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import count
 
 ENOUGH = 1000
@@ -72,7 +73,7 @@ class Progress:
 
 def when_stopped(at: CommandContext) -> None:
     """Say so where no daemon runs that would act on it now."""
-    if not json_output.daemon(at.ledger.overview().heartbeat, time.time())["running"]:
+    if not is_running(at.ledger.overview(), time.time()):
         click.echo("The daemon is not running; this takes effect when it starts.", err=True)
 
 

@@ -12,8 +12,9 @@ from callsheet.domain.delivery import State
 from callsheet.domain.overview import Overview, SiteHealth
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
-from callsheet.report.diagnostics import Trouble, command
+from callsheet.report.daemon_troubles import DaemonState, daemon_state, is_running
 from callsheet.report.formatting import ago, count, duration, gaps, gist, local, standing
+from callsheet.report.trouble import Trouble, command
 
 LABEL = 12
 """Columns of the labels at the left."""
@@ -71,19 +72,23 @@ def _labelled(label: str, text: str) -> str:
 
 
 def _daemon(shown: Overview, now: float) -> str:
-    beat = shown.heartbeat
+    beat, state = shown.heartbeat, daemon_state(shown, now)
+    if state is DaemonState.STARTING:
+        return _labelled("daemon", "is just starting")
     if beat is None:
-        return _labelled("daemon", "has never run")
-    if beat.stopped_at is not None:
+        return _labelled("daemon", "has never run" if state is DaemonState.NEVER else "hangs at its start")
+    if state is DaemonState.STOPPED:
         return _labelled("daemon", f"stopped {ago(beat.stopped_at, now)}")
-    if not json_output.daemon(beat, now)["running"]:
+    if state is DaemonState.HANGING:
+        return _labelled("daemon", f"hangs; last sign of life {ago(beat.at, now)}")
+    if state is not DaemonState.RUNNING:
         return _labelled("daemon", f"not running; last sign of life {ago(beat.at, now)}")
     return _labelled("daemon", f"running for {duration(now - beat.started_at)}, process {beat.pid}, version {beat.version}")
 
 
 def _sites(shown: Overview, now: float) -> list[str]:
     health = {one.site: one for one in shown.health}
-    asking = json_output.daemon(shown.heartbeat, now)["running"]
+    asking = is_running(shown, now)
     rows = []
     for state in shown.sites:
         known = json_output.site(state, health.get(state.site))

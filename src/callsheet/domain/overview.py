@@ -38,6 +38,7 @@ class SiteHealth:
     """What `status` shows of a site. ``error`` is None while it answers.
 
     ``problem``: why it is not read all the same: its event log is another one than before. Nothing of it is delivered, either.
+    ``patience``: seconds within which a running daemon asks it again, and has its answer.
     """
 
     site: str
@@ -47,11 +48,68 @@ class SiteHealth:
     error: str | None = None
     error_since: float | None = None
     problem: str | None = None
+    patience: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """A service of the running daemon, one thread with a loop of steps.
+
+    ``busy_since``: when the step began that goes on, or last got on with its work; None between two steps. It hangs where that is
+    more than ``limit`` seconds ago. ``error``: why its last step failed, the same since ``error_since``. ``ended``: its thread has
+    ended, and it was not asked to.
+    """
+
+    name: str
+    limit: float
+    stepped_at: float | None = None
+    busy_since: float | None = None
+    error: str | None = None
+    error_since: float | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something around the daemon that is not well, as it last said. ``kind`` is a key of ``diagnostics.CURES``; ``what`` is a
+    sentence; ``place`` tells several of a kind apart.
+    """
+
+    kind: str
+    what: str
+    since: float
+    site: str = ""
+    plugin: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOwner:
+    """Whether a process holds the ledger's lock at this moment, which one, and since when; None where that is not known."""
+
+    held: bool
+    pid: int | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """What is left on the disk of a folder, in bytes, for whoever is not root. ``files``: how many files can still be made on it,
+    None where it doesn't count them.
+    """
+
+    folder: str
+    free: int
+    total: int
+    files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Written by a running daemon about once a second; old means that it hangs or died. ``stopped_at``: it ended in order, then."""
+    """Written by a running daemon about once a second; old means that it hangs or died. ``stopped_at``: it ended in order, then.
+
+    ``services`` and ``conditions`` are as of that beat. ``folders``: where it writes, beside the state folder.
+    """
 
     pid: int
     started_at: float
@@ -59,6 +117,9 @@ class Heartbeat:
     version: str
     config: str
     stopped_at: float | None = None
+    services: tuple[ServiceHealth, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 BACKING_OFF = "backing off"
@@ -141,6 +202,7 @@ class Overview:
 
     ``workers`` is what the daemon last said of its workers: of a daemon that does not run any more, it says nothing of now.
     ``replays``: those that go on, and some that ended. ``operations``: as many of the last ones as were asked for, newest first.
+    ``owner``: who has the ledger now; None where that can't be told. ``disks``: of the state folder and the heartbeat's folders.
     """
 
     heartbeat: Heartbeat | None
@@ -154,3 +216,5 @@ class Overview:
     operations: tuple[OperationRow, ...] = ()
     failing: tuple[FailureSummary, ...] = ()
     unanswered: tuple[UnansweredCalls, ...] = ()
+    owner: LedgerOwner | None = None
+    disks: tuple[DiskSpace, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.overview import (
@@ -19,11 +18,10 @@ from callsheet.domain.overview import (
 )
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import SiteState
+from callsheet.report.daemon_troubles import of_condition, of_daemon, of_disk, of_services
 from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
+from callsheet.report.trouble import Trouble, command
 from callsheet.wire.frames import SITE_FAILED
-
-STALE_AFTER = 15.0
-"""Seconds without a heartbeat (there is one a second) after which a daemon counts as not running."""
 
 _OF_TOOLKIT = ("ToolkitError:", "ToolkitUnavailable:")
 """How a failure begins that is no mistake of the plugin's: its project's Toolkit can't be had."""
@@ -32,22 +30,14 @@ LONG_CALL = 600.0
 """Seconds after which a call counts as one that may never end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that is not well, and its cure; each a sentence."""
-
-    what: str
-    cure: str
-
-
 def troubles(shown: Overview, config: str, now: float, *, running: bool = True) -> list[Trouble]:
     """All that is not well, the worst first.
 
     ``config``: the CONFIG of the commands that the cures name, as it is to be typed. ``running``: whether a daemon ought to run.
     """
-    daemon = list(_of_daemon(shown.heartbeat, config, now)) if running else []
+    daemon = list(of_daemon(shown, config, now)) if running else []
     # What a daemon that is away last heard of its sites and workers says nothing of now.
-    health, workers = ((), ()) if daemon else (shown.health, shown.workers)
+    health, workers, beat = ((), (), None) if daemon else (shown.health, shown.workers, shown.heartbeat)
     configured = {one.site for one in health}
     silent = {one.site for one in health if one.error is not None}
     broken = {(one.key.site, one.key.name) for one in shown.plugins if _is_unloaded(one)}
@@ -55,7 +45,10 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     loads_at = {(one.site, name): one.retry_at for one in workers if one.pid is None for name in one.plugins}
     return [
         *daemon,
-        *(trouble for one in health for trouble in _of_site(one, config, now)),
+        *(trouble for one in shown.disks for trouble in of_disk(one)),
+        *(of_services(beat, config, now) if running and beat else ()),
+        *(trouble for one in health for trouble in _of_site(one, beat if running else None, config, now)),
+        *(of_condition(one, config) for one in (beat.conditions if beat else ())),
         *(trouble for one in shown.sites if health and one.site not in configured for trouble in _of_dropped_site(one, config)),
         *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
         *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
@@ -65,23 +58,7 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     ]
 
 
-def command(words: str, config: str, rest: str = "") -> str:
-    """A command line to be typed: ``callsheet status studio.toml``."""
-    return " ".join(part for part in ("callsheet", words, config, rest) if part)
-
-
-def _of_daemon(heartbeat: Heartbeat | None, config: str, now: float) -> Iterator[Trouble]:
-    start = f"Start it with `{command('run', config)}`, or through whatever keeps it running (systemd, a container)."
-    if heartbeat is None:
-        yield Trouble("The daemon has never run on this state folder.", start)
-    elif heartbeat.stopped_at is not None:
-        yield Trouble(f"The daemon is not running: it was stopped {ago(heartbeat.stopped_at, now)}.", start)
-    elif now - heartbeat.at > STALE_AFTER:
-        last = f"its last sign of life was {ago(heartbeat.at, now)}, as process {heartbeat.pid}"
-        yield Trouble(f"The daemon is not running, or hangs: {last}.", start)
-
-
-def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
+def _of_site(health: SiteHealth, beat: Heartbeat | None, config: str, now: float) -> Iterator[Trouble]:
     if health.problem is not None:
         reset = command("reset-cursor", config, f"--site {health.site}")
         yield Trouble(
@@ -90,13 +67,34 @@ def _of_site(health: SiteHealth, config: str, now: float) -> Iterator[Trouble]:
             f"Nothing is skipped until you say how to go on. Was it restored, or is it another site: `{reset} --to-newest` goes on "
             f"behind its newest event, `{reset} --from ID` at that one. Has only its address changed: `{reset} --same-log`. Is the "
             "address wrong: correct it.",
+            "site-log",
+            health.site,
         )
     if health.error is None:
+        since = max(health.answered_at or 0.0, beat.started_at) if beat is not None else now
+        if health.problem is None and now - since > health.patience:
+            yield _of_silent_reader(health, since, config, now)
         return
     lasting = "" if health.error_since is None else f" for {duration(now - health.error_since)}"
     yield Trouble(
         f"Site {health.site} ({health.url}) has not answered{lasting}: {first_line(health.error).removeprefix(f'{health.url}: ')}",
         f"Nothing is lost: the daemon tries on, and will catch up. `{command('check', config)}` tells what is wrong.",
+        "site",
+        health.site,
+        since=health.error_since,
+    )
+
+
+def _of_silent_reader(health: SiteHealth, since: float, config: str, now: float) -> Trouble:
+    """It is neither heard of nor refused: whoever should read it does not."""
+    return Trouble(
+        f"Site {health.site} ({health.url}) has not been read for {duration(now - since)}, and has not refused either: the daemon "
+        "waits for its answer, or its reading stands still.",
+        f"`{command('check', config)}` tells whether it answers now. If it does, restart the daemon: nothing is lost, and it "
+        "catches up.",
+        "site-unread",
+        health.site,
+        since=since,
     )
 
 
@@ -106,6 +104,8 @@ def _of_dropped_site(state: SiteState, config: str) -> Iterator[Trouble]:
         yield Trouble(
             f"Site {state.site} is no longer in the configuration, and {count(waiting, 'delivery')} of it can't be run.",
             f"Configure it again under that name, or give them up with `{command('skip', config, f'--site {state.site}')}`.",
+            "site-dropped",
+            state.site,
         )
 
 
@@ -116,9 +116,20 @@ def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tup
             f"not end ({ago(worker.since, now)}); another one has taken its place.",
             "It most likely waits in the kernel for a share that does not answer; the system's log may tell. It ends once that "
             "answers, or is unmounted with `umount -f`.",
+            "worker-stuck",
+            worker.site,
+            place=str(worker.pid),
+            since=worker.since,
         )
     if worker.state == FAILED and worker.toolkit is not None:
-        yield Trouble(first_line(worker.problem), first_line(worker.toolkit.cure))
+        yield Trouble(
+            first_line(worker.problem),
+            first_line(worker.toolkit.cure),
+            "toolkit",
+            worker.site,
+            place=str(worker.project),
+            since=worker.since,
+        )
     if worker.called_at is not None and now - worker.called_at >= LONG_CALL:
         yield _of_long_call(worker, worker.called_at, config, now)
     broken_alone = worker.plugins and all((worker.site, name) in broken for name in worker.plugins)
@@ -131,7 +142,11 @@ def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tup
     yield Trouble(
         f"The worker of {names} was lost again and again ({count(worker.restarts, 'time')}), and {again}: "
         f"{first_line(worker.problem) or 'see the log'}",
-        f"Nothing is lost meanwhile. `{show}` says what it was at; mend the plugin, and it is started at once.",
+        f"Nothing is lost meanwhile. `{show}` says what it was at; fix the plugin, and it is started at once.",
+        "worker-lost",
+        worker.site,
+        "+".join(worker.plugins),
+        since=worker.since,
     )
 
 
@@ -146,6 +161,11 @@ def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> T
         f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is mended. A "
         "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
         f"`{command('deliveries', config, '--failures')}` shows it.",
+        "long-call",
+        worker.site,
+        "+".join(worker.plugins),
+        str(worker.pid),
+        since,
     )
 
 
@@ -175,12 +195,18 @@ def _of_load(plugin: PluginRecord, name: str, loads_at: Mapping[tuple[str, str],
             f"The site failed while plugin {name} loaded: {gist(plugin.problem).rstrip('. ')}; {again}.",
             "Nothing is lost: it gets every event that it missed. If this stays though the site answers, look at what "
             f"{plugin.path} asks the site for while it registers.",
+            "plugin-broken",
+            *plugin.key,
+            since=plugin.updated_at,
         )
         return
     by_itself = f"{again} by itself, and" if key in loads_at else "it is loaded again"
     yield Trouble(
         f"Plugin {name} can't be loaded: {gist(plugin.problem) or 'see its log'}",
         f"Fix {plugin.path}; {by_itself} when the file changes, and gets every event that it missed.",
+        "plugin-broken",
+        *plugin.key,
+        since=plugin.updated_at,
     )
 
 
@@ -190,11 +216,19 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
             f"Plugin {name} asks for what its site does not have. Callback {first_line(plugin.problem)}.",
             f"Fix {plugin.path}, or add it on the site; the site is looked at again within a day, and at each reload. "
             f"`{command('plugins', config)}` shows all that it asks for.",
+            "plugin-schema",
+            *plugin.key,
+            since=plugin.updated_at,
         )
-    elif plugin.state is PluginState.GONE and plugin.waiting:
+    elif plugin.state is PluginState.GONE:
+        them = f", with {count(plugin.waiting, 'delivery')} still to come" if plugin.waiting else ""
         yield Trouble(
-            f"Plugin {name} is gone ({plugin.path}), with {count(plugin.waiting, 'delivery')} still to come.",
-            f"Put the file back, or give them up, and its place in the log, with `{command('forget', config, name)}`.",
+            f"Plugin {name} is gone ({plugin.path}){them}; events pass it by, and are kept for it.",
+            f"Put the file back, and it gets all that it missed; or give it up, its place in the log and what waits for it, with "
+            f"`{command('forget', config, name)}`.",
+            "plugin-gone",
+            *plugin.key,
+            since=plugin.updated_at,
         )
     for hold in plugin.holds:
         if hold.undecided:
@@ -202,6 +236,9 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
             yield Trouble(
                 f"Plugin {name} is held, since it came back too far behind: {hold.why}.",
                 f"`{release}` gives it all events since. `{skip}` lets it go on at the newest event, without them.",
+                "plugin-behind",
+                *plugin.key,
+                since=hold.since,
             )
     if plugin.held:
         show = command("deliveries", config, f"--plugin {name} --state held")
@@ -215,6 +252,8 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
                 if why.startswith(_OF_TOOLKIT)
                 else f"Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`."
             ),
+            "plugin-held",
+            *plugin.key,
         )
 
 
@@ -226,6 +265,8 @@ def _of_unanswered(calls: UnansweredCalls, name: str, config: str) -> Trouble:
         f"{count(calls.tries, 'time')}): {gist(calls.last)}",
         "Nothing is lost: they are tried again at least once a minute, for a day, and nothing behind them in their lanes is called "
         f"before. `{show}` says what came instead of an answer.",
+        "calls-unanswered",
+        *calls.key,
     )
 
 
@@ -237,4 +278,6 @@ def _of_dead(failing: FailureSummary, name: str, config: str) -> Iterator[Troubl
             f"{count(failing.dead, 'delivery')} of plugin {name} failed for good{why}" + ("" if why else "."),
             f"`{command('deliveries', config, these)}` says why. Once the cause is mended, "
             f"`{command('retry', config, these)}` tries them again; `{command('skip', config, these)}` puts them away.",
+            "dead",
+            *failing.key,
         )

@@ -13,8 +13,8 @@ from callsheet.domain.reading import SiteState
 from callsheet.policy.explanation import Known, Reason, Why
 from callsheet.policy.routing import Refusal
 from callsheet.ports import EventLog, Ledger
-from callsheet.report.diagnostics import command
 from callsheet.report.formatting import count, duration, first_line, gist, iso, local
+from callsheet.report.trouble import command
 from callsheet.wire.texts import cut_short
 
 _LONGEST_VALUE = 60

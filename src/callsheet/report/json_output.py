@@ -12,11 +12,12 @@ import click
 from callsheet.domain.callback import Callback
 from callsheet.domain.delivery import DeliveryRow, Failure, State
 from callsheet.domain.operation import OperationRow
-from callsheet.domain.overview import Heartbeat, Overview, SiteHealth, WorkerRow
+from callsheet.domain.overview import Overview, ServiceHealth, SiteHealth, WorkerRow
 from callsheet.domain.plugin import PluginRecord
 from callsheet.domain.reading import Gap, Replay, SiteState
-from callsheet.report.diagnostics import STALE_AFTER, Trouble
+from callsheet.report.daemon_troubles import daemon_state, is_running
 from callsheet.report.formatting import iso, standing
+from callsheet.report.trouble import Trouble
 
 Facts = dict[str, Any]
 
@@ -33,11 +34,11 @@ def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:
     return {
         "at": iso(now),
         "well": not troubles,
-        "trouble": [{"what": one.what, "next": one.cure} for one in troubles],
-        "daemon": daemon(shown.heartbeat, now),
+        "trouble": [trouble(one) for one in troubles],
+        "daemon": daemon(shown, now),
         "sites": [site(one, health.get(one.site)) for one in shown.sites],
         "plugins": [plugin(one, cursor_of(shown, one)) for one in shown.plugins],
-        "workers": [worker(one) for one in shown.workers] if daemon(shown.heartbeat, now)["running"] else [],
+        "workers": [worker(one) for one in shown.workers] if is_running(shown, now) else [],
         "deliveries": {state.word: shown.states.get(state, 0) for state in State},
         "oldest_waiting_since": iso(shown.oldest_waiting),
         "replays": [replay(one) for one in shown.replays],
@@ -49,18 +50,37 @@ def cursor_of(shown: Overview, record: PluginRecord) -> int | None:
     return next((one.cursor for one in shown.sites if one.site == record.key.site), None)
 
 
-def daemon(heartbeat: Heartbeat | None, now: float) -> Facts:
-    """The daemon by its last sign of life; all None but ``running`` where it never ran."""
+def trouble(one: Trouble) -> Facts:
+    """What is not well, and what to do next."""
+    return {"key": one.key, "since": iso(one.since), "what": one.what, "next": one.cure}
+
+
+def daemon(shown: Overview, now: float) -> Facts:
+    """The daemon by its lock and its last sign of life; of one that never ran, all but ``running`` and ``state`` is empty."""
+    heartbeat = shown.heartbeat
+    now_is = {"running": is_running(shown, now), "state": daemon_state(shown, now).value}
     if heartbeat is None:
-        return dict.fromkeys(("pid", "started_at", "heartbeat_at", "stopped_at", "version", "config")) | {"running": False}
-    return {
-        "running": heartbeat.stopped_at is None and now - heartbeat.at <= STALE_AFTER,
+        return now_is | dict.fromkeys(("pid", "started_at", "heartbeat_at", "stopped_at", "version", "config")) | {"services": []}
+    return now_is | {
         "pid": heartbeat.pid,
         "started_at": iso(heartbeat.started_at),
         "heartbeat_at": iso(heartbeat.at),
         "stopped_at": iso(heartbeat.stopped_at),
         "version": heartbeat.version,
         "config": heartbeat.config,
+        "services": [service(one) for one in heartbeat.services],
+    }
+
+
+def service(one: ServiceHealth) -> Facts:
+    """A service of the daemon: when its last step ended, since when one goes on, and why it fails."""
+    return {
+        "service": one.name,
+        "stepped_at": iso(one.stepped_at),
+        "busy_since": iso(one.busy_since),
+        "limit": one.limit,
+        "error": one.error,
+        "error_since": iso(one.error_since),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callsheet import telemetry
 from callsheet.domain.operation import DaemonCommand
-from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
+from callsheet.domain.overview import Condition, Heartbeat, SiteHealth, WorkerRow
 from callsheet.errors import StateError
 from callsheet.ports import Ledger
 from callsheet.services.service import Service
@@ -35,10 +35,13 @@ class HeartbeatService(Service):
         workers: Callable[[], Sequence[WorkerRow]] = tuple,
         asked: Callable[[DaemonCommand], None] = lambda _: None,
         lost: Callable[[], str | None] = lambda: None,
+        services: Callable[[], Iterable[Service]] = tuple,
+        conditions: Callable[[], Iterable[Condition]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``stop`` is called with the reason; ``workers`` names all workers as they are now; ``asked`` is called with each thing
-        that an operator asks of the running daemon; ``lost`` says what of the ledger's files was removed or replaced.
+        that an operator asks of the running daemon; ``lost`` says what of the ledger's files was removed or replaced. Each beat
+        carries how ``services`` are, and the ``conditions`` around the daemon that are not well.
         """
         super().__init__()
         self._ledger = ledger
@@ -50,6 +53,8 @@ class HeartbeatService(Service):
         self._workers = workers
         self._asked = asked
         self._lost = lost
+        self._services = services
+        self._conditions = conditions
         self._told_lost = False
         self._now = clock
 
@@ -67,8 +72,10 @@ class HeartbeatService(Service):
         return BEAT_EVERY
 
     def _beat(self) -> list[DaemonCommand]:
-        beat = replace(self._heartbeat, at=self._now())
+        now = self._now()
+        beat = replace(self._heartbeat, at=now, services=tuple(one.service_health(now) for one in self._services()))
         try:
+            beat = replace(beat, conditions=tuple(self._conditions()))
             return self._ledger.beat(beat, list(self._health()), self._workers())
         except StateError:
             raise
@@ -86,13 +93,15 @@ class HeartbeatService(Service):
     def finish(self) -> None:
         """The last beat: the daemon has ended in order."""
         now = self._now()
-        self._ledger.beat(replace(self._heartbeat, at=now, stopped_at=now), list(self._health()))
+        beat = replace(self._heartbeat, at=now, stopped_at=now, conditions=tuple(self._conditions()))
+        self._ledger.beat(beat, list(self._health()))
 
 
 class MaintenanceService(Service):
     """Prunes what is older than the history."""
 
     name = "maintenance"
+    limit = 30.0
 
     def __init__(self, ledger: Ledger, *, history: float, clock: Callable[[], float] = time.time) -> None:
         """``history``: seconds for which finished deliveries are kept."""
@@ -103,7 +112,7 @@ class MaintenanceService(Service):
 
     def step(self) -> float:
         """Forget what has become too old since the last time."""
-        deliveries, events = self._ledger.prune(self._now() - self._history)
+        deliveries, events = self._ledger.prune(self._now() - self._history, lambda _done, _of: self.got_on())
         if deliveries or events:
             telemetry.emit("upkeep.pruned", deliveries=deliveries, events=events)
         return PRUNE_EVERY

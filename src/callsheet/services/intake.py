@@ -6,6 +6,7 @@ page; those that stay behind are read for apart, up to the cursor, where they jo
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,9 @@ CROWDED = 0.5
 FIRST_LOOK = 5.0
 """Seconds for which deliveries from before the start wait for the first look at their site's log: it may be another one by now."""
 
+LOOK_NEWEST = 20.0
+"""Seconds between two questions for a site's newest event while nothing can be read: does it still answer, and how far is it?"""
+
 RECHECK = 2.0
 """Seconds between two looks at a site that shows another event log than before: an operator may have said how to go on."""
 
@@ -60,6 +64,7 @@ class IntakeService(Service):
         """``recorded`` is called after new deliveries; ``begin`` records where a site never read before starts."""
         super().__init__()
         self.name = f"intake-{reading.site}"
+        self.limit = reading.timeout + reading.poll + 10
         self._reading = reading
         self._log = log
         self._ledger = ledger
@@ -74,12 +79,14 @@ class IntakeService(Service):
         self._behind = CatchUpReader(reading.site, reading.page, log, router, monitor, steady=steady)
         self._live_reader = LiveReader(reading, log, router, monitor, registry, check=self._check, clock=clock, steady=steady)
         self._returned = ReturnedPlugins(reading.site, ledger, log, monitor, most=reading.max_away, clock=clock)
+        self._patience = reading.patience
         self._poll_at = 0.0
         self._retry_at = 0.0
         self._readable = False
         self._recorded = recorded
         self._looked = False
         self._look_by = steady() + FIRST_LOOK
+        self._look_newest_at = 0.0
         self.crowded = False
         """A plugin has too much waiting; whoever makes room should `wake` this service."""
         self.caught_up = False
@@ -90,6 +97,7 @@ class IntakeService(Service):
     def drain(self) -> None:
         """Read to the end that the log has at the first look, and no further."""
         self._live_reader.draining = True
+        self._patience = math.inf
 
     def step(self) -> float:
         """Read a page for every group of plugins that has room; returns the seconds to wait."""
@@ -152,7 +160,7 @@ class IntakeService(Service):
         """How the site is, for `status`."""
         problem = self._check.problem
         newest = self._live_reader.newest if problem is None else self._check.newest
-        return replace(self._monitor.health(newest), problem=problem)
+        return replace(self._monitor.health(newest), problem=problem, patience=self._patience)
 
     def _clear_doubts(self) -> None:
         """Ask for something, since a callback's call has failed: that is decided by whether this answers."""
@@ -180,6 +188,7 @@ class IntakeService(Service):
         self._note_look()
         if delay is not None:
             return delay
+        self.got_on()
         # A look need not wait for plugins, as reading does.
         return SOON if self._registry.starting(self._reading.site) else self._read(state, ready)
 
@@ -203,6 +212,7 @@ class IntakeService(Service):
         more = False
         if any(state.positions.get(name) is not None for name in ready.callbacks):
             more = self._behind.read(state, [name for name in ready.callbacks if self._goes_on(state, name)], ready)
+            self.got_on()
             # Plugins may have joined the others just now: the next page is theirs, too.
             state = self._ledger.site(self._reading.site)
         crowded = [name for name in ready.callbacks if not self._has_room(state, name)]
@@ -212,6 +222,9 @@ class IntakeService(Service):
             if full is not None:
                 more |= full
                 self._poll_at = self._steady() + (0.0 if full else self._reading.poll)
+            elif self._steady() >= self._look_newest_at:
+                self._look_newest_at = self._steady() + max(LOOK_NEWEST, self._reading.poll)
+                self._live_reader.look_newest()
         self.caught_up = not more
         if more:
             return 0.0

@@ -39,6 +39,12 @@ class Reading:
     gap_window: float = 300.0
     most_waiting: int = 5000
     max_away: float = 86400.0
+    timeout: float = 60.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds within which the site is asked again, and has answered."""
+        return max(60.0, 3 * self.poll + self.timeout)
 
 
 class LiveReader:
@@ -193,6 +199,11 @@ class LiveReader:
             return []
         self._asked_gaps_at = self._steady()
         return wanted
+
+    def look_newest(self) -> None:
+        """Ask for the newest id, where nothing is read: all that stand at the cursor have too much waiting."""
+        self.newest = self._log.newest_id()
+        self._monitor.answered()
 
     def _note_newest(self, cursor: int, *, full: bool) -> None:
         if not full:

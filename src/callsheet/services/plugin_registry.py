@@ -216,6 +216,7 @@ class PluginRegistry(Service):
             if site not in self._looked:
                 self._first_look(site, present, found.missing)
             for file in found.plugins:
+                self.got_on()
                 try:
                     self._meet(file)
                 except StateError:

@@ -40,14 +40,16 @@ class ReplayService(Service):
         most_waiting: int,
         recorded: Callable[[], None],
         readable: Callable[[], bool] = lambda: True,
+        timeout: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``page``, ``most_waiting``: see settings.SiteSettings. ``recorded`` is called after deliveries were made.
+        """``page``, ``most_waiting``, ``timeout``: see settings.SiteSettings. ``recorded`` is called after deliveries were made.
 
         ``readable``: whether the site's log is the one that the replays are of.
         """
         super().__init__()
         self.name = f"replay-{site}"
+        self.limit = timeout + 10
         self._site = site
         self._ledger = ledger
         self._registry = registry
@@ -81,6 +83,7 @@ class ReplayService(Service):
                 crowded = True
                 continue
             more |= self._go_on(one, state, ready[one.plugin.name])
+            self.got_on()
         self.crowded = crowded
         self.caught_up = not more
         self.steps += 1

@@ -14,9 +14,9 @@ from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.domain.delivery import Attempt, DeliveryRow, State
 from callsheet.report import json_output
-from callsheet.report.diagnostics import command as command_line
 from callsheet.report.explain import event_of, what_happened
 from callsheet.report.formatting import ago, duration, first_line, local
+from callsheet.report.trouble import command as command_line
 
 
 @click.command(

@@ -15,8 +15,9 @@ from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.report import json_output
-from callsheet.report.diagnostics import command as command_line
+from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import count
+from callsheet.report.trouble import command as command_line
 
 
 @click.command(
@@ -65,7 +66,7 @@ def command(*, config: str | None, plugin: str, why: str, as_json: bool) -> int:
 
 
 def _runs(at: CommandContext) -> bool:
-    return bool(json_output.daemon(at.ledger.overview().heartbeat, time.time())["running"])
+    return is_running(at.ledger.overview(), time.time())
 
 
 def _is_gone(at: CommandContext, plugin: PluginRecord) -> bool:

@@ -13,8 +13,8 @@ from callsheet.cli.mutations import nothing, unknown, when_stopped
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.report import json_output
-from callsheet.report.diagnostics import command as command_line
 from callsheet.report.formatting import count
+from callsheet.report.trouble import command as command_line
 
 
 @click.command(

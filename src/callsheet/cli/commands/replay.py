@@ -16,7 +16,7 @@ from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord
 from callsheet.policy.replay_ranges import Ranges, ranges
 from callsheet.report import json_output
-from callsheet.report.diagnostics import command as command_line
+from callsheet.report.trouble import command as command_line
 
 
 @click.command(

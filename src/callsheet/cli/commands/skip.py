@@ -15,6 +15,7 @@ from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Verb
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
+from callsheet.report.daemon_troubles import is_running
 
 LATELY = 60.0
 """Seconds for which the newest event that the running daemon has seen counts as the newest."""
@@ -75,7 +76,7 @@ def _newest(at: CommandContext, config: str | None, plugin: PluginRecord) -> int
     """The newest event of the plugin's site: as the running daemon has just seen it, else asked for."""
     shown, now = at.ledger.overview(), time.time()
     health = next((one for one in shown.health if one.site == plugin.key.site), None)
-    if json_output.daemon(shown.heartbeat, now)["running"] and health is not None and health.error is None and health.newest:
+    if is_running(shown, now) and health is not None and health.error is None and health.newest:
         cursor = json_output.cursor_of(shown, plugin)
         if health.answered_at is not None and now - health.answered_at < LATELY:
             return max(health.newest, cursor or 0)

@@ -18,6 +18,7 @@ from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import WorkerRow
 from callsheet.errors import SiteError
 from callsheet.report import json_output
+from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import count, duration, of_toolkit, size
 
 if TYPE_CHECKING:  # checking alone needs an executor, and what comes with it
@@ -51,7 +52,7 @@ def list_(*, config: str | None, as_json: bool) -> None:
     """
     with opened(config) as at:
         shown = at.ledger.overview()
-    running = json_output.daemon(shown.heartbeat, time.time())["running"]
+    running = is_running(shown, time.time())
     rows = [one for one in shown.workers if one.project is not None] if running else []
     if as_json:
         json_output.print_json([json_output.worker(one) for one in rows])
@@ -180,7 +181,7 @@ def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:
         raise click.UsageError("Say which PROJECT.")
     with opened(config) as at:
         shown = at.ledger.overview()
-        if not json_output.daemon(shown.heartbeat, time.time())["running"]:
+        if not is_running(shown, time.time()):
             click.echo("The daemon is not running, so it has no sessions.", err=True)
             return TROUBLE
         sites = {one.site for one in shown.sites}

@@ -11,6 +11,7 @@ from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
 from callsheet.domain.overview import Overview, WorkerRow
 from callsheet.report import json_output
+from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import ago, duration, of_toolkit, size
 
 
@@ -33,12 +34,12 @@ def command(*, config: str | None, as_json: bool) -> None:
     now = time.time()
     with opened(config) as at:
         shown = at.ledger.overview()
-    workers = shown.workers if json_output.daemon(shown.heartbeat, now)["running"] else ()
+    workers = shown.workers if is_running(shown, now) else ()
     if as_json:
         json_output.print_json([json_output.worker(one) for one in workers])
     elif workers:
         click.echo("\n".join(_lines(workers, shown, now)))
-    elif json_output.daemon(shown.heartbeat, now)["running"]:
+    elif is_running(shown, now):
         click.echo("No worker runs: is there a plugin? `callsheet plugins` shows them.")
     else:
         click.echo("The daemon is not running, so no worker is.")

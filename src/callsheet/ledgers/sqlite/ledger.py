@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from callsheet.domain.callback import PluginKey
@@ -20,7 +21,8 @@ from callsheet.ledgers.sqlite import plugin_rows as plugin_table
 from callsheet.ledgers.sqlite import recording as intakes
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.lane_heads import set_back
-from callsheet.ledgers.sqlite.lock import OwnerLock, lock_path
+from callsheet.ledgers.sqlite.ledger_files import disk_spaces
+from callsheet.ledgers.sqlite.lock import OwnerLock, lock_path, owner_of
 from callsheet.ports import Told, quietly
 
 CHECKPOINT_EVERY = 60.0
@@ -141,7 +143,10 @@ class SqliteLedger:
     def overview(self, *, operations: int = 0) -> Overview:
         """See the port."""
         with self._database.snapshot() as tx:
-            return overview_queries.overview(tx, operations)
+            read = overview_queries.overview(tx, operations)
+        # Behind the read: a daemon that ends in between has said so, and is not taken for one that was killed.
+        folders = [str(self._database.path.parent), *(read.heartbeat.folders if read.heartbeat else ())]
+        return replace(read, owner=owner_of(self._lock.path), disks=disk_spaces(folders))
 
     def beat(self, heartbeat: Heartbeat, health: Sequence[SiteHealth], workers: Sequence[WorkerRow] = ()) -> list[DaemonCommand]:
         """See the port. Not forced to the disk.
@@ -160,9 +165,9 @@ class SqliteLedger:
         self._workers = written
         return taken
 
-    def prune(self, before: float) -> tuple[int, int]:
+    def prune(self, before: float, told: Told = quietly) -> tuple[int, int]:
         """See the port. Many small transactions, so that nobody waits for it."""
-        return prune.prune(self._database, before)
+        return prune.prune(self._database, before, told)
 
     def close(self) -> None:
         """See the port."""

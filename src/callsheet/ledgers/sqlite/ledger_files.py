@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+from callsheet.domain.overview import DiskSpace
+from callsheet.timed_io import TimedIo
+
+
+def disk_spaces(folders: Iterable[str]) -> tuple[DiskSpace, ...]:
+    """What is left on the disks of these folders, each disk once; without those that are away or do not answer."""
+    found: dict[int, DiskSpace] = {}
+    io = TimedIo()
+    for folder in folders:
+        with suppress(OSError):
+            device, space = io.call(folder, partial(_disk_space, folder))
+            found.setdefault(device, space)
+    return tuple(found.values())
+
+
+def _disk_space(folder: str) -> tuple[int, DiskSpace]:
+    known = os.statvfs(folder)
+    files = known.f_favail if known.f_files else None
+    return os.stat(folder).st_dev, DiskSpace(folder, known.f_bavail * known.f_frsize, known.f_blocks * known.f_frsize, files)  # noqa: PTH116 - a text already
 
 
 class _Identity(NamedTuple):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
+from callsheet.domain.overview import LedgerOwner
 from callsheet.errors import StateError, in_words
 from callsheet.state_folder import make_file
 
@@ -16,7 +19,7 @@ if sys.platform == "win32":
     # A locked byte can't be read by others there, so the one locked lies far behind the text.
     _FAR = 1 << 30
 
-    def _lock(file: int) -> None:
+    def _lock(file: int, *, shared: bool = False) -> None:  # noqa: ARG001 - there are no shared ones
         os.lseek(file, _FAR, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
@@ -24,15 +27,38 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(file: int, *, shared: bool = False) -> None:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
     _TAKEN = (BlockingIOError,)
+
+
+TRIES, PAUSE = 10, 0.02
+"""How often the lock is tried, and the seconds between: whoever only looks at it has it for a moment, too."""
 
 
 def lock_path(ledger: Path) -> Path:
     """The lock file of a ledger."""
     return ledger.with_name(f"{ledger.name}.lock")
+
+
+def owner_of(path: Path) -> LedgerOwner | None:
+    """Who has the lock at that path at this moment; None where that can't be told."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        try:
+            _lock(file, shared=True)
+        except _TAKEN:
+            pid = re.match(rb"pid (\d+),", os.read(file, 200))
+            return LedgerOwner(held=True, pid=int(pid[1]) if pid else None, since=os.fstat(file).st_mtime)
+        return LedgerOwner(held=False)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
 
 
 class OwnerLock:
@@ -53,7 +79,7 @@ class OwnerLock:
         except OSError as error:
             raise StateError(f"The lock file {self.path} can't be opened: {in_words(error)}.") from error
         try:
-            _lock(file)
+            self._take(file)
         except _TAKEN as error:
             os.lseek(file, 0, os.SEEK_SET)
             holder = os.read(file, 200).decode(errors="replace").strip()
@@ -71,6 +97,14 @@ class OwnerLock:
             os.write(file, f"pid {os.getpid()}, {owner}".encode())
         self._file = file
         self._owner = owner
+
+    def _take(self, file: int) -> None:
+        for _ in range(TRIES - 1):
+            try:
+                return _lock(file)
+            except _TAKEN:
+                time.sleep(PAUSE)
+        return _lock(file)
 
     def keep(self) -> None:
         """Take the lock anew if its file was removed or replaced. StateError if another daemon was faster."""

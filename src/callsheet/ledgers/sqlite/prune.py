@@ -10,6 +10,7 @@ from typing import NamedTuple
 from callsheet.domain.delivery import State
 from callsheet.ledgers.sqlite.database import Database
 from callsheet.ledgers.sqlite.state_counters import StateCounters
+from callsheet.ports import Told, quietly
 
 _CHUNK = 1000  # rows looked at in one transaction: some 10 ms
 _NEXT = "SELECT id, event_id, callback_id, state, recorded, finished FROM deliveries WHERE id > ? ORDER BY id LIMIT ?"
@@ -42,7 +43,7 @@ class _Progress:
     over: bool = False
 
 
-def prune(database: Database, before: float) -> tuple[int, int]:
+def prune(database: Database, before: float, told: Told = quietly) -> tuple[int, int]:
     """Forget deliveries that ended before that time, and with them their failures, events, lanes and the operators' commands.
 
     One transaction per chunk: what a kill interrupts goes on at the next pass. Returns how many deliveries and events went.
@@ -51,10 +52,12 @@ def prune(database: Database, before: float) -> tuple[int, int]:
     while not progress.over:
         with database.transaction(durable=False) as tx:
             _prune_chunk(database, tx, before, progress)
+        told(progress.deliveries, progress.deliveries)
     lanes_after: int | None = 0
     while lanes_after is not None:
         with database.transaction(durable=False) as tx:
             lanes_after = _prune_lanes(tx, before, lanes_after)
+        told(progress.deliveries, progress.deliveries)
     with database.transaction(durable=False) as tx:
         tx.execute("DELETE FROM operations WHERE at < ?", (before,))
         tx.execute("DELETE FROM replays WHERE ended < ?", (before,))
