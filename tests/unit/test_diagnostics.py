@@ -140,7 +140,7 @@ def test_a_held_plugin_is_told_with_how_to_look_and_how_to_go_on() -> None:
     assert "`callsheet release studio.toml mailer`" in line
 
 
-@pytest.mark.parametrize(("waiting", "words"), [(0, "(/plugins/mailer.py); events"), (1, "with 1 delivery still to come")])
+@pytest.mark.parametrize(("waiting", "words"), [(0, "(/plugins/mailer.py); nothing handles"), (1, "with 1 delivery still to come")])
 def test_a_plugin_whose_file_is_away_is_told_with_how_to_give_it_up(waiting: int, words: str) -> None:
     (line,) = told(with_plugin(state=PluginState.GONE, waiting=waiting))
     assert words in line

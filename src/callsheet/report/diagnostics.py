@@ -53,6 +53,7 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
         *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
         *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
         *(trouble for one in shown.plugins for trouble in _of_load(one, _name(one, shown), loads_at, now)),
+        *(_of_gone(one, _name(one, shown), config) for one in shown.plugins if _is_missed(one, running=running)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
         *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
     ]
@@ -210,6 +211,23 @@ def _of_load(plugin: PluginRecord, name: str, loads_at: Mapping[tuple[str, str],
     )
 
 
+def _is_missed(plugin: PluginRecord, *, running: bool) -> bool:
+    """Whether it is gone, and somebody should say whether that is meant. A drain asks only whether something is left to do."""
+    return plugin.state is PluginState.GONE and (running or plugin.waiting > 0)
+
+
+def _of_gone(plugin: PluginRecord, name: str, config: str) -> Trouble:
+    them = f", with {count(plugin.waiting, 'delivery')} still to come" if plugin.waiting else ""
+    return Trouble(
+        f"Plugin {name} is gone ({plugin.path}){them}; nothing handles what it asked for.",
+        "Put the file back, and it gets all that it missed; or give it up, its place in the log and what waits for it, with "
+        f"`{command('forget', config, name)}`.",
+        "plugin-gone",
+        *plugin.key,
+        since=plugin.updated_at,
+    )
+
+
 def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterator[Trouble]:
     if plugin.state is PluginState.READY and plugin.problem:
         yield Trouble(
@@ -217,16 +235,6 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
             f"Fix {plugin.path}, or add it on the site; the site is looked at again within a day, and at each reload. "
             f"`{command('plugins', config)}` shows all that it asks for.",
             "plugin-schema",
-            *plugin.key,
-            since=plugin.updated_at,
-        )
-    elif plugin.state is PluginState.GONE:
-        them = f", with {count(plugin.waiting, 'delivery')} still to come" if plugin.waiting else ""
-        yield Trouble(
-            f"Plugin {name} is gone ({plugin.path}){them}; events pass it by, and are kept for it.",
-            f"Put the file back, and it gets all that it missed; or give it up, its place in the log and what waits for it, with "
-            f"`{command('forget', config, name)}`.",
-            "plugin-gone",
             *plugin.key,
             since=plugin.updated_at,
         )

@@ -14,9 +14,9 @@ from callsheet.cli.mutations import nothing, unknown
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginState
-from callsheet.report import json_output
-from callsheet.report.diagnostics import command as command_line
+from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import count
+from callsheet.report.trouble import command as command_line
 
 
 @click.command(
@@ -42,7 +42,7 @@ def command(*, config_and_plugin: tuple[str, ...], every: bool, why: str) -> int
     site, name = named(plugin)
     with opened(config_and_plugin[0] if len(config_and_plugin) == most else None) as at:
         shown = at.ledger.overview()
-        if not json_output.daemon(shown.heartbeat, time.time())["running"]:
+        if not is_running(shown, time.time()):
             click.echo("The daemon is not running; it loads all plugins when it starts.", err=True)
             return TROUBLE
         there = [one for one in shown.plugins if one.state is not PluginState.GONE]
