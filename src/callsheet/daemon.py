@@ -84,7 +84,8 @@ class Daemon:
         ledger = SqliteLedger(self._settings.state / LEDGER, anew=self._start_from is not None)
         try:
             ledger.lock(self._owner)
-            self._first_start(ledger).refuse()
+            first_start = FirstStart(self._settings, ledger, self._start_from)
+            first_start.refuse()
             with _pid_file(self._settings.pid_file):
                 telemetry.emit(
                     "daemon.started",
@@ -94,7 +95,7 @@ class Daemon:
                     config=str(self._settings.source),
                     state=str(self._settings.state),
                 )
-                self._serve(ledger, began)
+                self._serve(ledger, first_start, began)
         except StateError:
             if ledger.guard.lost() is None:
                 raise
@@ -106,10 +107,7 @@ class Daemon:
         if problem is not None:
             raise LedgerLostError(f"The ledger was lost while the daemon ran: {problem}. {saved}")
 
-    def _first_start(self, ledger: SqliteLedger) -> FirstStart:
-        return FirstStart(self._settings, ledger, self._start_from)
-
-    def _serve(self, ledger: SqliteLedger, began: float) -> None:
+    def _serve(self, ledger: SqliteLedger, first_start: FirstStart, began: float) -> None:
         ledger.recover(self._owner, time.time())
         setups = worker_setups(self._settings)
         executor = LocalExecutor(
@@ -151,7 +149,7 @@ class Daemon:
             stopped=lambda: {site.name for site, intake in zip(sites, intakes, strict=True) if intake.stopped},
             reading=lambda name: next(intake for site, intake in zip(sites, intakes, strict=True) if site.name == name),
         )
-        intakes += [self._intake(site, ledger, registry, dispatch.wake) for site in sites]
+        intakes += [self._intake(site, ledger, registry, dispatch.wake, first_start) for site in sites]
         replays += [_replay(site, ledger, registry, dispatch.wake, intake) for site, intake in zip(sites, intakes, strict=True)]
         heartbeat = HeartbeatService(
             ledger,
@@ -205,7 +203,12 @@ class Daemon:
                 self.stop("a site does not answer what plugins ask, and a drain does not wait for it")
 
     def _intake(
-        self, site: SiteSettings, ledger: SqliteLedger, registry: PluginRegistry, recorded: Callable[[], None]
+        self,
+        site: SiteSettings,
+        ledger: SqliteLedger,
+        registry: PluginRegistry,
+        recorded: Callable[[], None],
+        first_start: FirstStart,
     ) -> IntakeService:
         def connect() -> EventLog:
             return _log(site)
@@ -227,7 +230,7 @@ class Daemon:
             log=Prefetch(connect, site.pages_ahead),
             monitor=SiteMonitor(site.name, site.url, longest=site.retry_sleep, tries=site.retries),
             recorded=recorded,
-            begin=lambda log: self._first_start(ledger).begin(site, log),
+            begin=lambda log: first_start.begin(site, log),
         )
         if self._drain:
             intake.drain()

@@ -17,6 +17,9 @@ from callsheet.policy.log_identity import address
 from callsheet.ports import EventLog, Ledger
 from callsheet.settings import Settings, SiteSettings
 
+EMPTY_FOR = 1.1
+"""Seconds for which a log must be empty: what is from before can be told from what comes then, since times are in whole seconds."""
+
 
 class FirstStart:
     """The first start of the sites that the ledger has never read. ``start_from``: the first event id that was asked for."""
@@ -25,6 +28,7 @@ class FirstStart:
         self._settings = settings
         self._ledger = ledger
         self._start_from = start_from
+        self._empty_since: dict[str, float] = {}
 
     def refuse(self) -> None:
         """Raise StateError where a start would be a mistake. Asks no site."""
@@ -43,7 +47,7 @@ class FirstStart:
         check_id_file(self._settings)
 
     def begin(self, site: SiteSettings, log: EventLog) -> None:
-        """Record where the site begins."""
+        """Record where the site begins; nothing yet, to be called again, where its log seems to be empty."""
         if self._start_from is not None:
             self._ledger.record(Intake(site.name, cursor=self._start_from - 1), time.time())
             return
@@ -52,7 +56,12 @@ class FirstStart:
             if self._ledger.site(site.name).cursor:
                 return
         newest = log.newest_id()
-        empty_at = None if newest else _empty_at(site, log)
+        empty_at = None
+        if not newest:
+            since = self._empty_since.setdefault(site.name, time.monotonic())
+            if time.monotonic() - since < EMPTY_FOR:
+                return
+            empty_at = _empty_at(site, log)
         self._ledger.record(Intake(site.name, cursor=newest, empty_at=empty_at), time.time())
         telemetry.emit("site.newest", site=site.name, event_id=newest)
 

@@ -181,6 +181,20 @@ def test_a_ledger_without_fingerprints_notices_a_log_below_its_cursor_and_rememb
     ledger.close()
 
 
+def test_an_empty_log_of_which_nothing_was_read_may_begin_behind_the_id_that_was_given(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "new.db")
+    desk = Desk(ledger)
+    desk.enrol("plugin")
+    desk.stand(5_000)
+    desk.step(int(LAG + LOOK_EVERY) + 5)
+    assert not problem(desk)
+    desk.log.ids += [5_001, 5_002]
+    desk.step(2)
+    assert not problem(desk)
+    assert desk.got("plugin") == [5_001, 5_002]
+    ledger.close()
+
+
 def test_an_empty_log_below_the_cursor_is_told_as_such(desk: Desk) -> None:
     become(desk)
     desk.step(int(LAG) + 3)

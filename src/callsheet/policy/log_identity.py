@@ -49,8 +49,11 @@ def replaced(recent: Sequence[Fingerprint], shown: Mapping[int, Fingerprint]) ->
 
 
 def missing(cursor: int, recent: Sequence[Fingerprint], shown: Mapping[int, Fingerprint], newest: int) -> str | None:
-    """Why the log seems to be another one, in words; None where it doesn't. What is not shown yet may only be late."""
-    if newest < cursor:
+    """Why the log seems to be another one, in words; None where it doesn't. What is not shown yet may only be late.
+
+    A log of which nothing was read, and which is empty, may be a new one that begins behind the id that was given.
+    """
+    if newest < cursor and (newest or recent):
         return f"its newest event is {newest or 'none at all'}, and it was read up to event {cursor}"
     if recent and not any(one.id in shown for one in recent):
         return f"it does not show event {recent[-1].id}, nor any other of the last that were read"

@@ -28,6 +28,9 @@ from callsheet.services.router import Router
 from callsheet.services.service import Service
 from callsheet.services.site_health import SiteMonitor
 
+BEGIN_AGAIN = 0.3
+"""Seconds until a site is asked again where it begins."""
+
 SOON = 0.05
 """Seconds until the next step while plugins are still registering."""
 
@@ -61,7 +64,9 @@ class IntakeService(Service):
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``recorded`` is called after new deliveries; ``begin`` records where a site never read before starts."""
+        """``recorded`` is called after new deliveries; ``begin`` records where a site never read before starts; if it does not,
+        it is called again.
+        """
         super().__init__()
         self.name = f"intake-{reading.site}"
         self.limit = reading.timeout + reading.poll + 10
@@ -181,6 +186,8 @@ class IntakeService(Service):
             self._begin(self._log)
             self._monitor.answered()
             state = self._ledger.site(self._reading.site)
+            if state.cursor is None:  # it is to be asked once more
+                return BEGIN_AGAIN
         if state.log_epoch != self._epoch:
             self._live_reader.forget()
             self._epoch = state.log_epoch
