@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from callsheet.agent import safe_repr
+from callsheet.agent.context import Context
 from callsheet.agent.failures import Failure, Secrets, failure_of
 from callsheet.agent.safe_repr import PATIENCE
 
@@ -158,3 +160,18 @@ def test_a_repr_that_is_huge_is_cut() -> None:
             return "x" * 10**6
 
     assert "(998000 letters more)" in fail_with(huge=Huge())["locals"]
+
+
+def test_of_a_context_the_event_is_shown() -> None:
+    def callback(ctx: Context) -> None:
+        raise ValueError(ctx.attempt)
+
+    secrets = Secrets()
+    secrets.add("very-secret-key")
+    event = {"id": 812934, "meta": {"old_value": "very-secret-key"}}
+    context = Context(event, connect=lambda: None, log=logging.getLogger())
+    with pytest.raises(ValueError, match="1") as caught:
+        callback(context)
+    locals_shown = failure_of(caught.value, secrets)["locals"]
+    assert "'ctx.event': {'id': 812934" in locals_shown
+    assert "very-secret-key" not in locals_shown

@@ -202,6 +202,16 @@ def test_status_in_json_has_the_same_troubles(studio: SqliteLedger, config: Path
     }
 
 
+def test_failures_are_counted_by_error(studio: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config, "--by", "error")
+    assert said.out.splitlines()[0].split() == ["COUNT", "PLUGIN", "LAST", "DELIVERY", "ERROR"]
+    counted = call("deliveries", config, "--by", "error", "--json").json
+    failed = [one for one in call("deliveries", config, "--json").json if one["state"] in {"dead", "held", "retrying"}]
+    assert sum(one["count"] for one in counted) == len(failed) > 0
+    assert {(one["plugin"], one["kind"]) for one in counted} == {(one["plugin"], one["failure"]["kind"]) for one in failed}
+    assert call("deliveries", config, "--by", "error", "--plugin", "nobody").err == "No delivery matches.\n"
+
+
 def test_plugins_says_filters_and_lanes_in_words(studio: SqliteLedger, config: Path, call: Call) -> None:
     said = call("plugins", config)
     assert said.code == 0

@@ -664,3 +664,21 @@ def test_no_secret_shows_in_settings_or_mistakes(tmp_path: Path) -> None:
         said = mistakes(tmp_path, SMALL.replace('{ env = "SG_EVENT_KEY" }', wrong))
         assert said
         assert "s3cret-key" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("url", "remarked"),
+    [
+        ("http://studio.example.com", True),
+        ("http://10.0.0.7:8080", True),
+        ("https://studio.example.com", False),
+        ("http://localhost:8080", False),
+        ("http://127.0.0.1", False),
+    ],
+)
+def test_a_site_that_is_asked_without_encryption_is_remarked_on(tmp_path: Path, url: str, remarked: bool) -> None:
+    (tmp_path / "plugins").mkdir()
+    path = tmp_path / "callsheet.toml"
+    path.write_text(f'state = "state"\n[sites.studio]\nurl = "{url}"\nscript = "s"\nkey = {{ env = "K" }}\nplugins = ["plugins"]\n')
+    notes = load_with_notes(path, {"K": "secret"}).notes
+    assert [("without encryption" in one) for one in notes] == ([True] if remarked else [])

@@ -3,8 +3,9 @@
 import itertools
 import traceback
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from callsheet.agent.context import Context
 from callsheet.agent.safe_repr import STARS, shown
 from callsheet.agent.toolkit.howto_hint import cure_for
 from callsheet.wire.texts import cut_short
@@ -120,11 +121,18 @@ def traceback_of(error: BaseException, frames: Optional[TracebackType], limit: O
 
 
 def locals_of(frames: Optional[TracebackType], secrets: Secrets) -> str:
-    """The local variables of the first frame, one per line, what is huge cut short, secrets cut out."""
+    """The local variables of the first frame, one per line, what is huge cut short, secrets cut out. Of a context, its event."""
     try:
-        return shown(frames.tb_frame.f_locals, secrets.cut) if frames is not None else ""
+        return shown(_with_events(frames.tb_frame.f_locals), secrets.cut) if frames is not None else ""
     except Exception as error:  # noqa: BLE001 - as above
         return f"<the local variables can't be shown: {type(error).__name__}>"
+
+
+def _with_events(variables: Mapping[str, Any]) -> Dict[str, Any]:
+    """A context shows as nothing but its name: the event that it holds is what somebody looks for."""
+    found = dict(variables)
+    found.update({f"{name}.event": value.event for name, value in variables.items() if isinstance(value, Context)})
+    return found
 
 
 def _text(said: Any) -> str:

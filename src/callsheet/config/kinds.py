@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -213,7 +214,7 @@ class Url:
         """See Kind."""
         return text
 
-    def parse(self, value: object, around: ParseContext) -> str:  # noqa: ARG002 - as above
+    def parse(self, value: object, around: ParseContext) -> str:
         """See Kind."""
         text = value.strip().rstrip("/") if isinstance(value, str) else ""
         try:
@@ -231,6 +232,8 @@ class Url:
                 f'expected the address of the site alone, found that of a page, "{without_password(text)}"; '
                 f"write {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
             )
+        if parts.scheme == "http" and not _is_here(str(parts.hostname)):
+            around.remarks.append(f"{parts.hostname} is asked without encryption, script key included; write https://")
         return text
 
 
@@ -251,6 +254,14 @@ class Proxy:
         if not isinstance(value, str) or not _PROXY.fullmatch(value.strip()):
             raise unfit(self.expected, without_password(value) if isinstance(value, str) else value)
         return value.strip()
+
+
+def _is_here(host: str) -> bool:
+    """Whether the host is this machine, by its address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def without_password(address: str) -> str:

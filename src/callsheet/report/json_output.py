@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -235,6 +236,11 @@ def delivery(row: DeliveryRow) -> Facts:
             for one in row.history
         ],
     }
+
+
+def failures(plugin: str, kind: str, text: str, rows: Sequence[DeliveryRow]) -> Facts:
+    """Deliveries of a plugin that failed for the same reason."""
+    return {"plugin": plugin, "kind": kind, "text": text, "count": len(rows), "deliveries": [row.id for row in rows[:20]]}
 
 
 def _failure(failure: Failure) -> Facts:

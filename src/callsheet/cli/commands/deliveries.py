@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -12,11 +13,13 @@ from callsheet.cli.command_context import opened
 from callsheet.cli.delivery_filters import NO_LIMIT, query, selection, split
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import table
-from callsheet.domain.delivery import Attempt, DeliveryRow, State
+from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, State
 from callsheet.report import json_output
 from callsheet.report.explain import event_of, what_happened
 from callsheet.report.formatting import ago, duration, first_line, local
 from callsheet.report.trouble import command as command_line
+
+FAILED = (State.DEAD, State.HELD, State.RETRYING)
 
 
 @click.command(
@@ -25,6 +28,7 @@ from callsheet.report.trouble import command as command_line
         ("callsheet deliveries studio.toml --state dead --state held --since 2h", "what failed in the last two hours"),
         ("callsheet deliveries studio.toml --event 812934", "who got that event, and what came of it"),
         ("callsheet deliveries studio.toml --entity Task:14 --plugin mailer", "what a plugin did about a task"),
+        ("callsheet deliveries studio.toml --by error", "which errors stop how many"),
         ("callsheet deliveries studio.toml 4711", "all about one: each failed attempt, with traceback and local variables"),
     )
 )
@@ -32,9 +36,12 @@ from callsheet.report.trouble import command as command_line
 @click.option(
     "--limit", type=click.IntRange(1, NO_LIMIT), default=100, show_default=True, help="At most so many, the newest first."
 )
+@click.option("--by", type=click.Choice(["error"]), help="Count those that failed, by plugin and error, the most frequent first.")
 @click.option("--failures", is_flag=True, help="With traceback and local variables of each failure.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
-def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_json: bool, **conditions: Any) -> int:
+def command(
+    *, config_and_ids: tuple[str, ...], limit: int, by: str | None, failures: bool, as_json: bool, **conditions: Any
+) -> int:
     """Show deliveries, or one of them with all that is known.
 
     A delivery is one event for one callback. With several conditions, those are shown for which all hold. States in which something
@@ -43,6 +50,8 @@ def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_j
     """
     config, ids = split(config_and_ids)
     wanted = query(ids, **conditions, limit=max(limit, len(ids)), failures=failures or bool(ids))
+    if by is not None:
+        return _by_error(config, replace(wanted, states=wanted.states or FAILED, limit=NO_LIMIT, failures=False), as_json=as_json)
     with opened(config) as at:
         rows = at.ledger.deliveries(wanted)
     if as_json:
@@ -62,6 +71,29 @@ def command(*, config_and_ids: tuple[str, ...], limit: int, failures: bool, as_j
     elif len(rows) == limit and not ids:
         click.echo(f"Only the newest {limit} are shown; --limit shows more.", err=True)
     return 0
+
+
+def _by_error(config: str | None, wanted: DeliveryQuery, *, as_json: bool) -> int:
+    """A row for each plugin and error, with how many deliveries it stopped."""
+    with opened(config) as at:
+        rows = at.ledger.deliveries(wanted)
+    groups: dict[tuple[str, str, str], list[DeliveryRow]] = {}
+    for row in rows:
+        if row.failure is not None:
+            groups.setdefault((row.plugin, row.failure.kind, first_line(row.failure.text)), []).append(row)
+    found = sorted(groups.items(), key=lambda one: -len(one[1]))
+    if as_json:
+        json_output.print_json([json_output.failures(*error, of) for error, of in found])
+    elif found:
+        shown = [[len(of), plugin, ago(_last(of), time.time()), of[0].id, f"{kind}: {text}"] for (plugin, kind, text), of in found]
+        click.echo("\n".join(table(["COUNT", "PLUGIN", "LAST", "DELIVERY", "ERROR"], shown)))
+    else:
+        click.echo("No delivery matches.", err=True)
+    return 0
+
+
+def _last(rows: list[DeliveryRow]) -> float:
+    return max(row.finished_at or row.started_at or row.recorded_at for row in rows)
 
 
 def _list(rows: list[DeliveryRow], now: float) -> list[str]:
