@@ -6,13 +6,18 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shotgun_api3
 
+from callsheet.agent.failures import Secrets
+from callsheet.agent.toolkit import hosting
+from callsheet.agent.toolkit.diagnosis import ToolkitOpenError
 from callsheet.domain.delivery import Report, Verdict
 from callsheet.sandbox import Sandbox
 from callsheet.settings import Secret
+from callsheet.wire import transient
 from callsheet.workers.local_executor import LocalExecutor
 from tests.support.executor_bench import SITE, Stage, setup
 
@@ -213,6 +218,18 @@ def test_a_mistake_behind_a_refusal_is_the_callbacks_unless_the_daemon_knows_bet
 def test_what_a_callback_decides_is_decided(stage: Stage, outage: None, callback: str, verdict: Verdict) -> None:
     report = call(stage, callback)
     assert (report.verdict, report.passing) == (verdict, False)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_core_that_puts_it_into_words_of_its_own_is_opened_again(monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+    def open_toolkit(_told: object) -> None:
+        transient.note(OSError("what the client said"), transient=lost)
+        raise ToolkitOpenError("other", "The site has no such configuration.", "Name another one.")
+
+    monkeypatch.setattr(hosting, "open_toolkit", open_toolkit)
+    said: list[Any] = []
+    assert hosting.open_session({"key": "key"}, said.append, Secrets()) is None
+    assert [one["passing"] for one in said] == [lost]
 
 
 def test_nothing_behind_it_in_its_lane_is_begun(stage: Stage) -> None:

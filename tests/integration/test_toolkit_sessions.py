@@ -500,6 +500,9 @@ def fails():
 def hangs():
     threading.Event().wait()
 
+def writes():
+    here().tk.shotgun.update("Task", 301, {"sg_description": "one"})
+
 def can_not_come_back():
     return here().tk
 
@@ -542,6 +545,22 @@ def test_a_function_is_called_in_the_session_of_another_project(studio: Studio) 
     )
 
     assert said(stage, of(stage, one)) == f"{OLD.version} {NEW.version}"
+
+
+def test_a_site_that_does_not_answer_in_a_session_does_not_answer_who_called(studio: Studio) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, NEW)
+    stage = studio.stage()
+    stage.start("writer", asking(f"session({project}).call(writes)"))
+    studio.sandbox.faults.html(count=1, method="update")
+
+    (lost,) = stage.do(of(stage, project, "writer"))
+    (done,) = stage.do(of(stage, project, "writer"))
+
+    assert lost.failure is not None
+    assert (lost.passing, lost.client) == (True, True), lost.failure
+    assert "UnusableAnswer" in lost.failure.text
+    assert done.failure is None, done.failure
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ The daemon says::
         To a session: call that function, one of the plugin's module or of one that it can import. For "arguments" see
         ``toolkit.carrying``; so for "value" below. "mark": the session uuid of what it writes.
 
-    {"is": "answer", "call": int, "value": any | "failure": {"kind", "text", "traceback", "lost": bool}}
-        What came of a call that the worker asked for. "lost": trying again may help.
+    {"is": "answer", "call": int, "value": any | "failure": {"kind", "text", "traceback", "lost": bool,
+     "passing": bool|absent, "client": bool|absent}}
+        What came of a call that the worker asked for. "lost": trying again may help. "passing" and "client" are as in a report.
 
     {"is": "recall", "plugin": str, "runs": [int, ...]}
         Begin no further delivery of these runs, and say that they ended. Unknown ones have ended by now.

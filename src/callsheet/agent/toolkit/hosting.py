@@ -10,14 +10,18 @@ from callsheet.agent.toolkit.diagnosis import ToolkitOpenError
 from callsheet.agent.toolkit.open_toolkit import Toolkit, open_toolkit
 from callsheet.agent.toolkit.session_client import answer_to
 from callsheet.wire.frames import Message
+from callsheet.wire.transient import tally
 
 
 def open_session(told: Mapping[str, Any], say: Callable[[Message], None], secrets: Secrets) -> Optional[Toolkit]:
     """Open the Toolkit and say what it is; None, once that was said, if it can't be had. The process is of no use then."""
     secrets.add(told["key"])
+    before = tally()
     try:
         toolkit = open_toolkit(told)
     except ToolkitOpenError as trouble:
+        # Cores put what the site did into words of their own.
+        trouble.passing = trouble.passing or tally().transient > before.transient
         message = {name: secrets.cut(value) if isinstance(value, str) else value for name, value in trouble.told().items()}
         say(dict(message, **{"is": "trouble"}))
         return None

@@ -132,6 +132,7 @@ def here() -> Any:
 
 def answer_to(order: Message, function: Callable[..., Any], toolkit: Any, secrets: Secrets) -> Message:
     """Make the call that the order asks for, inside a session; what to say of it."""
+    before = transient.tally()
     try:
         context = getattr(getattr(toolkit.sgtk, "Context", None), "from_dict", None)
         arguments, keywords = unpack(order["arguments"], toolkit.tk, context)
@@ -140,6 +141,9 @@ def answer_to(order: Message, function: Callable[..., Any], toolkit: Any, secret
         failure = failure_of(error, secrets, skip=1)
         kind = "CarryError" if isinstance(error, CarryError) else failure["kind"]
         told = {"kind": kind, "text": failure["text"], "traceback": failure["traceback"], "lost": False}
+        after = transient.tally()
+        told["passing"] = transient.is_of_the_site(error) or after.transient > before.transient
+        told["client"] = told["passing"] or transient.is_of_the_client(error) or after.failed > before.failed
         return {"is": "answer", "call": order["call"], "failure": told}
     return {"is": "answer", "call": order["call"], "value": value}
 
@@ -159,7 +163,10 @@ def _returned(answer: Message) -> Any:
         if failure["lost"]:
             transient.note(away, transient=True)  # nothing was called: an attempt that fails with this is not counted
         raise away
-    raise SessionError(kind, f"{kind}: {text}", traceback)
+    error = SessionError(kind, f"{kind}: {text}", traceback)
+    if failure.get("client"):  # as if it had been called here
+        transient.note(error, transient=bool(failure["passing"]))
+    raise error
 
 
 def _caller(what: str) -> Caller:
