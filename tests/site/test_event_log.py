@@ -13,6 +13,8 @@ from callsheet.errors import SiteError
 from callsheet.sandbox import Sandbox
 from callsheet.site.client import IDLE
 from callsheet.site.event_log import SiteEventLog
+from tests.support.gateway import Gateway, Proxy, answer, says
+from tests.wire.kinds import ANSWERS, CONNECTS
 
 SITE = "studio"
 
@@ -116,3 +118,41 @@ def test_a_page_is_one_request(sandbox: Sandbox, log: SiteEventLog) -> None:
 
 def test_making_one_asks_nothing(sandbox: Sandbox, log: SiteEventLog) -> None:
     assert sandbox.requests() == {}
+
+
+@pytest.fixture
+def gateway(sandbox: Sandbox) -> Iterator[Gateway]:
+    with Gateway(sandbox.url) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("kind", [*ANSWERS, "status-400", "status-413", "refused"])
+def test_whatever_stands_in_the_sites_place_is_a_site_that_does_not_answer(sandbox: Sandbox, gateway: Gateway, kind: str) -> None:
+    log = SiteEventLog(SITE, gateway.url, sandbox.script, sandbox.key, timeout=0.3)
+    events = list(sandbox.add_events(3))
+    assert [event.id for event in log.read(0, 10).events] == events
+    own = {f"status-{status}": says(answer("no", "text/plain", status)) for status in (400, 413)}
+    own["refused"] = says(answer('{"exception": true, "message": "API read() no such field", "error_code": 103}'))
+
+    gateway.fault = {**ANSWERS, **own}[kind]
+    for ask in (log.newest_id, lambda: log.read(0, 10)):
+        with pytest.raises(SiteError) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+        assert sandbox.key not in str(caught.value)
+
+    gateway.fault = None
+    assert [event.id for event in log.read(0, 10).events] == events
+    log.close()
+
+
+@pytest.mark.parametrize("kind", CONNECTS)
+def test_a_proxy_that_does_not_let_us_through_is_a_site_that_does_not_answer(sandbox: Sandbox, kind: str) -> None:
+    with Proxy() as proxy:
+        log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, proxy=f"127.0.0.1:{proxy.port}", timeout=0.3)
+        proxy.fault = CONNECTS[kind]
+        with pytest.raises(SiteError):
+            log.newest_id()
+        proxy.fault = None
+        assert log.newest_id() == 0
+        log.close()
