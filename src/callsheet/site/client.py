@@ -114,21 +114,21 @@ class SiteClient:
                     raise
                 self._client.close()
                 return question(self._client)
-        except AuthenticationFault as error:
-            raise SiteRefusedError(f"{self._url} refuses the script's name or key: {error}") from error
-        except Fault as error:
-            raise SiteError(f"{self._url} answered with a fault: {error}") from error
         except Exception as error:
             found = self._trouble(error)
             if found is None:
                 raise
-            self._client.close()
+            self._client.close()  # who answered so, or not at all, need not be asked again
             raise found from error
         finally:
             self._used_at = time.monotonic()
 
     def _trouble(self, error: Exception) -> SiteError | None:
         """What the site's silence, or an answer that isn't the API's, is to the daemon; None for a defect of ours."""
+        if isinstance(error, AuthenticationFault):
+            return SiteRefusedError(f"{self._url} refuses the script's name or key: {error}")
+        if isinstance(error, Fault):
+            return SiteError(f"{self._url} answered with a fault: {error}")
         if isinstance(error, UnusableAnswer):
             return SiteError(f"{self._url}: {_in_words(error)} {_IF_IT_STAYS}")
         # HTTP 400 and the like are no outage for a plugin, whose payload it may be; ours is never at fault.
