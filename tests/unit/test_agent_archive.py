@@ -65,6 +65,16 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
     assert told.stdout.startswith(str(path))
 
 
+def test_a_worker_begins_without_what_only_the_client_needs(tmp_path: Path) -> None:
+    path = agent_archive.build(tmp_path)
+    late = {"ssl", "xmlrpc.client", "urllib.request", "http.client"}
+    script = f"import sys; sys.path[:0] = [sys.argv[1]]; import callsheet.agent.serve; print(*{late!r} & set(sys.modules))"
+
+    told = subprocess.run([sys.executable, "-I", "-S", "-c", script, str(path)], capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == []
+
+
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

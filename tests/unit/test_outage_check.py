@@ -76,6 +76,11 @@ def test_what_is_beyond_doubt_goes_on_at_once(check: OutageCheck, reading: Readi
     assert (reading.doubts, check.settled()) == (0, [])
 
 
+@pytest.mark.parametrize("text", ["This site is being moved.", "API update() not now: the site is in maintenance"])
+def test_a_fault_of_the_site_is_in_doubt_unless_it_is_about_the_request(check: OutageCheck, text: str) -> None:
+    assert check.checked(report(failure=Failure("shotgun_api3.shotgun.Fault", text)), "studio") is None
+
+
 @pytest.mark.parametrize(
     "said",
     [

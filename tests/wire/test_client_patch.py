@@ -12,11 +12,11 @@ import pytest
 import shotgun_api3
 
 from callsheet.sandbox import Sandbox
-from callsheet.wire import client_patch, deadlines, transient
+from callsheet.wire import client_hook, client_patch, deadlines, transient
 from tests.support.gateway import Fault, Gateway, Proxy, answer, certificate, says
 from tests.wire.kinds import ANSWERS, CONNECTS, HELLOS
 
-client_patch.patch_imported()
+client_hook.patch_imported()
 TIMEOUT = 0.3
 CALLS: dict[str, Callable[[Any], object]] = {
     "read": lambda sg: sg.find_one("Task", []),

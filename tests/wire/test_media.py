@@ -10,10 +10,10 @@ import pytest
 import shotgun_api3
 
 from callsheet.sandbox import Sandbox
-from callsheet.wire import client_patch, deadlines, transient
+from callsheet.wire import client_hook, deadlines, transient
 from tests.support.gateway import Fault, Gateway, answer, closes, once, resets, says, trickles
 
-client_patch.patch_imported()
+client_hook.patch_imported()
 TIMEOUT = 0.3
 BYTES = b"jpeg" * 5000
 FORM, PART, FILE = "/upload/upload_file", "/store/part", "/store/file"

@@ -12,7 +12,6 @@ import time
 from typing import Any, Callable, Optional
 
 from callsheet.agent.coroutines import LOOPS
-from callsheet.wire import client_patch
 
 IDLE = 30.0
 """Seconds without a call after which a connection is not trusted any more."""
@@ -35,6 +34,8 @@ class Site:
                 name="shotgun_api3",
             ) from error
         kind: Any = shotgun_api3.Shotgun  # type: ignore[attr-defined] # it has no types
+        from callsheet.wire import client_patch  # noqa: PLC0415 - late, as above
+
         client_patch.patch(sys.modules[kind.__module__])
         return kind(self.url, script, key, http_proxy=self.proxy, connect=False)
 
@@ -52,7 +53,9 @@ class Connection:
         # None until the first call, and that is all that most deliveries pay.
         http = getattr(sg, "_connection", None)
         if http is not None:
-            turn = client_patch.turn_of(sg)
+            from callsheet.wire.client_patch import turn_of  # noqa: PLC0415 - a connection that was opened has loaded it
+
+            turn = turn_of(sg)
             if turn.acquire(blocking=False):  # else a thread of the callback's is in the middle of a call
                 try:
                     if time.monotonic() - self._used > IDLE or _dropped(http):

@@ -59,7 +59,7 @@ def text_of(said: Any, secrets: Secrets) -> str:
 def kind_of(error: BaseException) -> str:
     """The exception's type, with its module unless that is Python's own or ours."""
     kind = type(error)
-    known = kind.__module__ in ("builtins", "callsheet.agent.api", "callsheet.wire.transient")
+    known = kind.__module__ in ("builtins", "callsheet.agent.api", "callsheet.wire.answers")
     return kind.__qualname__ if known else f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -19,7 +19,7 @@ from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.match_events import filter_of
 from callsheet.agent.registrar import Registrar, check_registers
 from callsheet.agent.signatures import is_same, logger_name_of, name_of, place_of
-from callsheet.wire import client_patch
+from callsheet.wire import client_hook
 from callsheet.wire.frames import SITE_FAILED, Message
 from callsheet.wire.transient import CallWatch, is_transient
 
@@ -99,7 +99,7 @@ class Plugin:
             loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
         with gather() as rules:
             module = self.module = self._import()
-            client_patch.patch_imported()  # of what was imported past the import system: a zip, on Python before 3.10
+            client_hook.patch_imported()  # of what was imported past the import system: a zip, on Python before 3.10
             for rule in rules:
                 self.add_rule(rule)
             self._register(module, found_rules=bool(rules))

@@ -16,7 +16,7 @@ from callsheet.agent.failures import Secrets
 from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
 from callsheet.agent.registration import LoadError, Plugin
 from callsheet.agent.runner import Runner
-from callsheet.wire import client_patch, frames
+from callsheet.wire import client_hook, frames
 from callsheet.wire.frames import Message
 
 
@@ -55,7 +55,7 @@ class Worker:
         reach(self._records)
         loader.prepare(setup["argv0"], setup["helpers"])
         loader.lend_client(setup["client"])
-        client_patch.install()
+        client_hook.install()
         if setup["toolkit"] is None:
             self._work(setup)
         else:

@@ -16,7 +16,7 @@ from callsheet.config.kinds import without_password
 from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.settings import SiteSettings
 from callsheet.site.event_log import SiteEventLog
-from callsheet.wire.transient import UnusableAnswer
+from callsheet.wire.answers import UnusableAnswer
 
 PATIENCE = 15.0
 """Seconds that a check waits at most; the daemon itself waits for the site's ``timeout``."""

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callsheet.domain.delivery import Report, RunEnded, Verdict
+from callsheet.wire.transient import is_about_the_request
 
 _CLIENT = "shotgun_api3"
-_OWN_WORDS = "API "
-"""How faults begin in which a site says what it was asked for and why not: it answers."""
 
 
 class SiteCheck(Protocol):
@@ -81,4 +80,4 @@ def _of_the_client(report: Report) -> bool:
 
 def _in_the_sites_words(report: Report) -> bool:
     failure = report.failure
-    return failure is not None and failure.kind.endswith(".Fault") and failure.text.startswith(_OWN_WORDS)
+    return failure is not None and failure.kind.endswith(".Fault") and is_about_the_request(failure.text)

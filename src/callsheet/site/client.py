@@ -18,7 +18,8 @@ from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunErr
 from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.site.raw_entities import decoded
 from callsheet.wire import client_patch
-from callsheet.wire.transient import UnusableAnswer, is_transient
+from callsheet.wire.answers import UnusableAnswer
+from callsheet.wire.transient import is_transient
 
 # As in workers: what is no answer of the API's is none for the one as for the others, and nothing waits for ever.
 client_patch.patch(sys.modules[Shotgun.__module__])

@@ -5,8 +5,16 @@ looks done.
 """
 
 from typing import Any, Callable, Dict, Optional
+from xmlrpc.client import ProtocolError
 
 Check = Callable[[Any, Any], bool]
+
+
+class UnusableAnswer(ProtocolError):  # noqa: N818 - it is one of those, for whoever catches them
+    """Something answered with success, but not as the API does. ``errcode`` is the HTTP status, ``errmsg`` says what came."""
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.errmsg}"
 
 
 def problem(method: Any, params: Any, answer: Any) -> Optional[str]:

@@ -6,33 +6,20 @@ makes a connection, and how, it is a ``shotgun_api3.Shotgun``. The methods have 
 """
 
 import functools
-import re
-import sys
 import threading
 import time
 import weakref
-from importlib.abc import Loader
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from callsheet.wire import answers, media, transient
+from callsheet.wire.answers import UnusableAnswer
 from callsheet.wire.deadlines import Deadline, current
-from callsheet.wire.transient import UnusableAnswer
 
 REFUSED = 3600.0
 """Seconds for which a key that worked before may be refused until that is taken for meant, and no trouble of the site's."""
 
 _PATCHED = "callsheet_patched"
-_MODULE = "shotgun_api3.shotgun"
-
-_OF_A_PAYLOAD = re.compile(r"API \w+\(\) ")
-"""How the API's faults begin that are about what it was asked."""
-
-_MAINTENANCE = re.compile(
-    r"maintenance|try again|retry later|too busy|overloaded|unavailable|temporar|read[- ]only mode|rate limit|too many requests"
-    r"|time[d ]?-?out|currently down",
-    re.IGNORECASE,
-)
 
 
 class _Keys:
@@ -85,25 +72,6 @@ def patch(module: ModuleType) -> None:
     _patch_socks(getattr(module, "socks", None))
 
 
-def patch_imported() -> None:
-    """Patch all copies that this process has imported by now."""
-    for name, module in list(sys.modules.items()):
-        if _is_copy(name) and isinstance(module, ModuleType):
-            patch(module)
-
-
-def install() -> None:
-    """Patch all copies that this process has imported, and each one that it is going to import."""
-    patch_imported()
-    if not any(isinstance(one, _Finder) for one in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
-
-
-def _is_copy(name: str) -> bool:
-    # A Toolkit core has a copy of its own, under a longer name.
-    return name == _MODULE or name.endswith("." + _MODULE)
-
-
 def turn_of(sg: Any) -> Any:
     """The lock that a call of this object holds. It has one connection, by which two threads would get each other's answers, or
     none; and coroutines give one object to several threads at once.
@@ -147,7 +115,7 @@ def _is_transient(sg: Any, error: Exception) -> bool:
     if "AuthenticationFault" in kinds:
         return _keys.may_pass(sg)
     if "Fault" in kinds:
-        return not _OF_A_PAYLOAD.match(str(error)) and bool(_MAINTENANCE.search(str(error)))
+        return transient.is_maintenance(str(error))
     return transient.is_transient(error)
 
 
@@ -263,35 +231,3 @@ def _patch_socks(socks: Any) -> None:
     kind.connect = connect_in_time
     if reads_by_recv:
         kind.recv = receive_something
-
-
-class _Finder:
-    """Has the other finders find the module, and patches it once it is executed."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """See ``importlib.abc.MetaPathFinder``."""
-        if not _is_copy(name):
-            return None
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find is not None and finder is not self else None
-            if spec is not None:
-                if hasattr(spec.loader, "exec_module"):  # a zip's has none before Python 3.10
-                    spec.loader = _PatchingLoader(spec.loader)
-                return spec
-        return None
-
-
-class _PatchingLoader(Loader):
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: Any) -> Any:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        patch(module)

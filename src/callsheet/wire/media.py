@@ -13,8 +13,8 @@ from typing import Any, Callable, Optional
 from urllib.error import HTTPError
 
 from callsheet.wire import transient
+from callsheet.wire.answers import UnusableAnswer
 from callsheet.wire.deadlines import Deadline, current
-from callsheet.wire.transient import UnusableAnswer
 
 _BARE_ID = re.compile(r"^1\n(\d+)\s*$")
 

@@ -6,20 +6,20 @@ for the one would be a failure of the other. ``client_patch`` applies it where e
 
 import contextlib
 import errno
-import socket
+import re
 import threading
-from http.client import HTTPException, InvalidURL
-from ssl import SSLError
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
-from urllib.error import HTTPError, URLError
-from xmlrpc.client import ProtocolError
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, Optional
 
 _ERRNOS = frozenset(
     {"ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ETIMEDOUT", "EPIPE"}
     | {"ESTALE", "EIO", "ENOTCONN", "EMFILE", "ENFILE", "EAGAIN"}
 )  # by name, since not every system has them all
-_KINDS = frozenset({"ServerNotFoundError", "ProxiesUnavailableError"})
-"""By name: httplib2's, of which there are several copies."""
+_CONNECTION = frozenset({"ConnectionError", "socket.timeout", "TimeoutError", "socket.gaierror", "ssl.SSLError"})
+_ANSWER = frozenset({"http.client.HTTPException", "callsheet.wire.answers.UnusableAnswer"})
+_CLIENT = frozenset({"ServerNotFoundError", "ProxiesUnavailableError"})
+"""Classes, with what derives from them, by name: nobody need import ssl and urllib to see that an error is none of theirs. Those of
+httplib2 without their module, since there are several copies.
+"""
 
 _PAYLOAD = frozenset({400, 413, 422})
 """HTTP: this one request can't be handled. Any other status that is no success says nothing of it: the API answers with 200."""
@@ -30,14 +30,16 @@ _STORE = frozenset({407, 408, 425, 429})
 _SUCCESS = 300  # HTTP: below it
 _SERVER = 500  # HTTP: from here on the server is in trouble
 
+_REQUEST = re.compile(r"API \w+\(\) ")
+"""How faults of the API begin that are about what it was asked."""
+
+_MAINTENANCE = re.compile(
+    r"maintenance|try again|retry later|too busy|overloaded|unavailable|temporar|read[- ]only mode|rate limit|too many requests"
+    r"|time[d ]?-?out|currently down",
+    re.IGNORECASE,
+)
+
 _MARK = "callsheet_transient"
-
-
-class UnusableAnswer(ProtocolError):  # noqa: N818 - as ProtocolError's other subclasses would be: it is one, for whoever catches those
-    """Something answered with success, but not as the API does. ``errcode`` is the HTTP status, ``errmsg`` says what came."""
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.errmsg}"
 
 
 class Tally(NamedTuple):
@@ -152,15 +154,27 @@ def is_of_the_client(error: BaseException) -> bool:
 
 def by_class(error: BaseException) -> bool:
     """The same as ``is_transient`` of an error by itself, judged by what it is, not by where it comes from."""
-    if isinstance(error, HTTPError):
-        return store_status(error.code)
-    if isinstance(error, ProtocolError):
-        return isinstance(error, UnusableAnswer) or site_status(error.errcode)
-    if isinstance(error, URLError):  # whose reason is text where the address is none
-        return isinstance(error.reason, OSError) and (error.reason.errno is None or by_class(error.reason))
-    if isinstance(error, (ConnectionError, socket.timeout, socket.gaierror, SSLError, HTTPException)):
-        return not isinstance(error, InvalidURL)
-    return type(error).__name__ in _KINDS or (isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in _ERRNOS)
+    kinds = _names(error)
+    if "urllib.error.HTTPError" in kinds:
+        return store_status(getattr(error, "code", None))
+    if "urllib.error.URLError" in kinds:  # whose reason is text where the address is none
+        reason = getattr(error, "reason", None)
+        return isinstance(reason, OSError) and (reason.errno is None or by_class(reason))
+    if kinds & _CONNECTION or kinds & _ANSWER:
+        return "http.client.InvalidURL" not in kinds
+    if "xmlrpc.client.ProtocolError" in kinds:
+        return site_status(getattr(error, "errcode", None))
+    return type(error).__name__ in _CLIENT or (isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in _ERRNOS)
+
+
+def is_maintenance(text: str) -> bool:
+    """Whether a fault of the API says by its words that the site is not there for now, for whatever it was asked."""
+    return _MAINTENANCE.search(text) is not None and not _REQUEST.match(text)
+
+
+def is_about_the_request(text: str) -> bool:
+    """Whether a fault of the API says by its words that it is this request which can't be met."""
+    return _REQUEST.match(text) is not None and _MAINTENANCE.search(text) is None
 
 
 def site_status(status: Any) -> bool:
@@ -171,6 +185,12 @@ def site_status(status: Any) -> bool:
 def store_status(status: Any) -> bool:
     """The same of a media store's: most of what it refuses is meant."""
     return isinstance(status, int) and (status >= _SERVER or status in _STORE or _SUCCESS <= status < min(_PAYLOAD))
+
+
+def _names(error: BaseException) -> FrozenSet[str]:
+    return frozenset(
+        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__
+    )
 
 
 def _led_to(error: Optional[BaseException]) -> Iterator[BaseException]:
