@@ -87,6 +87,15 @@ def test_a_port_stays_small(port: type) -> None:
     assert len(methods) <= MOST_PORT_METHODS, f"{port.__name__} has {len(methods)} methods"
 
 
+ECHOES = {"cli/__init__.py": 4, "cli/tables.py": 1, "cli/mutations.py": 2, "cli/commands/sandbox.py": 3, "report/json_output.py": 1}
+"""Modules that print past ``tables.echo``, and how often: figures of theirs, JSON, and what is escaped there."""
+
+
+def test_what_people_read_is_printed_by_the_one_function_that_lets_nothing_steer_their_terminal() -> None:
+    found = {path.relative_to(SOURCE).as_posix(): [call for call, _ in calls(path)].count("click.echo") for path in modules()}
+    assert {name: times for name, times in found.items() if times} == ECHOES
+
+
 @pytest.mark.parametrize("path", [path for path in modules() if path.name == "__init__.py"], ids=shown)
 def test_a_package_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{shown(path)} has no docstring"

@@ -18,7 +18,7 @@ from callsheet.cli import main, mutations
 from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, PluginKey, RetryPolicy, Rule
 from callsheet.domain.delivery import DeliveryQuery, Failure, NewDelivery, Outcome, State
 from callsheet.domain.event import Event
-from callsheet.domain.operation import Verb
+from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import Heartbeat, SiteHealth, WorkerRow
 from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.domain.reading import Intake
@@ -433,6 +433,81 @@ def test_config_may_come_from_the_environment_and_is_then_left_out_of_cures(
     monkeypatch.setenv("CALLSHEET_CONFIG", str(config))
     assert "`callsheet release mailer`" in call("status").out
     assert call("release", "mailer").code == 0
+
+
+# texts of anybody
+
+EVIL = "\x1b]0;owned\x07\x9b2J\r\x1b[31m\u202eevil\u2028x\x85y\nFORGED line\tz"
+STEERING = set(map(chr, [*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]))
+"""All that steers a terminal, save tab and LF."""
+
+
+@pytest.fixture
+def hostile(ledger: SqliteLedger) -> SqliteLedger:
+    """A ledger in which every text was written by somebody who means harm."""
+    plugin = PluginKey("studio", f"p{EVIL}")
+    callback = CallbackKey(plugin, f"cb{EVIL}")
+    ledger.beat(
+        Heartbeat(4711, NOW - 100, NOW, "0.1.0", "studio.toml"),
+        [SiteHealth("studio", "https://studio.example", 120, NOW, f"no{EVIL}", NOW - 60)],
+        [WorkerRow("studio", (f"p{EVIL}",), state="backing off", since=NOW, problem=f"died{EVIL}", restarts=9, retry_at=NOW + 9)],
+    )
+    ledger.record(Intake("studio", cursor=100), NOW)
+    file = PluginFile(plugin, f"/plugins/{EVIL}.py", 0, 1.0)
+    ledger.enrol([file], PluginState.LOADING, NOW)
+    wanted = {f"Shotgun{EVIL}": AttributeRule(Rule.AMONG, frozenset({EVIL}))}
+    ledger.describe(file, Manifest(plugin, 0, callbacks=(Callback(callback, 0, wanted, on_dead="hold", lane="entity"),)), NOW)
+    entity = {"type": "Shot", "id": 5, "name": f"SH{EVIL}"}
+    meta = {"new_value": EVIL, "old_value": EVIL}
+    data = {
+        "event_type": f"Shotgun{EVIL}",
+        "attribute_name": EVIL,
+        "entity": entity,
+        "meta": meta,
+        "user": entity,
+        "project": entity,
+    }
+    events = [Event("studio", {"id": 100 + number, **data}) for number in (1, 2)]
+    ledger.record(
+        Intake("studio", deliveries=tuple(NewDelivery(callback, 0, one, f"Shot{EVIL}") for one in events), cursor=118), NOW
+    )
+    runs, _ = ledger.claim({plugin: 1}, 1, "test", NOW)
+    failure = Failure(f"Kind{EVIL}", f"text{EVIL}", f"Traceback{EVIL}", f"locals{EVIL}")
+    (one,) = runs[0].deliveries
+    ledger.settle([Outcome(one.id, State.HELD, 1, 0, NOW, NOW + 1, failure=failure)], [runs[0].id], NOW)
+    ledger.operate(Operation(Verb.HOLD, f"me{EVIL}", f"since{EVIL}", DeliveryQuery(plugin=plugin.name)), NOW)
+    ledger.describe(file, Manifest(plugin, 0, problem=f"SyntaxError{EVIL}"), NOW)
+    return ledger
+
+
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["status"], ["plugins"], ["workers"], ["deliveries"], ["deliveries", "--failures"], ["deliveries", "1"], ["operations"]),
+        *(["explain", "101", "--offline"], ["explain", "102", "--offline"], ["toolkit", "list"], ["skip", "1"], ["retry", "2"]),
+        *(["release", f"p{EVIL}"], ["forget", f"q{EVIL}"], ["replay", "--plugin", f"q{EVIL}", "1-2"], [f"stat{EVIL}"]),
+        *(["skip", "--plugin", f"q{EVIL}"], ["hold", f"p{EVIL}", "--lane", f"l{EVIL}", "--why", f"w{EVIL}"]),
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_that_anybody_wrote_steers_the_terminal_or_forges_a_line(config: Path, call: Call, words: list[str]) -> None:
+    at = 2 if words[0] == "toolkit" else 1
+    said = call(*words[:at], config, *words[at:])
+
+    shown = said.out + said.err
+    assert shown
+    assert not STEERING & set(shown), [one for one in shown.split("\n") if STEERING & set(one)]
+    # What has lines of its own, as a traceback, is set in.
+    assert not [line for line in shown.split("\n") if line.startswith("FORGED")]
+
+
+def test_json_stays_data_and_steers_no_terminal_either(hostile: SqliteLedger, config: Path, call: Call) -> None:
+    said = call("deliveries", config, "--json")
+
+    assert not STEERING & set(said.out)
+    assert [one["failure"]["text"] for one in said.json if one["failure"]] == [f"text{EVIL}"]
+    assert hostile.deliveries(DeliveryQuery())
 
 
 # as another user

@@ -248,6 +248,42 @@ def test_a_disk_that_is_full_at_the_end_is_told_once_and_raises_nothing(capsys: 
     assert capsys.readouterr().err.count("No space left on device") == 1
 
 
+FORGED = "2026-11-22 03:40:10,123 - engine - CRITICAL - forged"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_no_text_forges_a_log_line_whatever_ends_its_lines(tmp_path: Path, ending: str) -> None:
+    stderr = io.StringIO()
+    files = opened(tmp_path, foreground=True, stderr=stderr)
+    files.write(record("engine", f"SH010{ending}{FORGED}{ending}CRITICAL:engine:forged"))
+    files.write(record(f"plugin.a{ending}{FORGED}", "b"), "a")
+    files.close()
+
+    for name in ("daemon", "plugin.a"):
+        lines = (tmp_path / name).read_text("utf-8").splitlines()
+        assert len([line for line in lines if line.startswith("2026-11-22")]) == 0, lines
+        assert len([line for line in lines if re.match(r"\d{4}-", line)]) == 1
+    assert len([line for line in stderr.getvalue().splitlines() if re.match("[A-Z]+:", line)]) == 2
+
+
+def test_no_text_steers_the_terminal_that_a_log_is_read_on(tmp_path: Path) -> None:
+    files = opened(tmp_path, foreground=True, stderr=(stderr := Terminal()))
+    files.write(record("engine", "a\x1b]0;title\x07\x9b2J\u202eb", logging.DEBUG + 1))
+    files.close()
+
+    assert stderr.getvalue() == "Level 11:engine:a\\x1b]0;title\\x07\\x9b2J\\u202eb\n"
+    assert (tmp_path / "daemon").read_text().endswith(" - a\\x1b]0;title\\x07\\x9b2J\\u202eb\n")
+
+
+def test_a_traceback_keeps_its_lines(tmp_path: Path) -> None:
+    text = "failed\n\nTraceback (most recent call last):\n  File x, line 1\n\tcode\nValueError: bad"
+    files = opened(tmp_path, stderr=io.StringIO())
+    files.write(record("engine", text))
+    files.close()
+
+    assert (tmp_path / "daemon").read_text().endswith(f" - {text}\n")
+
+
 def test_plugin_file_that_can_not_be_written_sends_its_lines_to_the_engine_s(tmp_path: Path) -> None:
     (tmp_path / "plugin.p").mkdir()
     files = opened(tmp_path, stderr=io.StringIO())

@@ -395,3 +395,25 @@ def test_mail_thread_and_lines_do_not_feed_each_other(log: Log) -> None:
     assert "engine - WARNING - Mail through mx:25 failed: refused. 2 mails wait" in log.body()
     assert log.alarms == []
     assert heard == ["mail.failed"]
+
+
+EVIL = "SH\n2026-11-22 03:40:10,123 - engine - CRITICAL - forged\r\x1b[2J"
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_fact_that_anybody_wrote_makes_no_line_of_its_own(log: Log, name: str) -> None:
+    """Of every signal: each fact that is a text says something evil."""
+    texts = dict.fromkeys(set(re.findall(r"\w+", SIGNALS[name])) - {"name", "at"}, EVIL)
+    numbers = dict.fromkeys(["seconds", "retry_in", "attempt", "of", "memory", "limit", "waiting", "deaths", "pid"], 2)
+    others = {"callbacks": [EVIL], "plugins": {EVIL: 1}, "due": None, "count": 2, "state": "dead", "level": "ERROR"}
+    failure = {"failure": Failure(f"K{EVIL}", EVIL, f"Traceback\n{EVIL}", EVIL)}
+    more = {"plugins": EVIL} if name.startswith("worker") else {}
+
+    emit(name, **texts | numbers | others | failure | more)
+
+    assert log.files.flush(30)
+    told = [path.read_text("utf-8") for path in log.folder.iterdir()]
+    assert not [text for text in told if "could not be put into words" in text], told
+    for line in (line for text in told for line in text.splitlines()):
+        assert not line.startswith("2026-11-22"), line
+        assert not set("\r\x1b") & set(line)

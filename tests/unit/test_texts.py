@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.wire.texts import short_name, storable
+from callsheet.wire.texts import printable, short_name, storable
 
 # Python's default for text() leaves out surrogates; here they are the point.
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
@@ -43,3 +43,31 @@ def test_a_name_is_short_and_its_own(text: str, most: int) -> None:
     assert len(name) <= most
     assert short_name(name, most) == name
     assert name != short_name(f"{text}x", most)
+
+
+@given(ANY_TEXT)
+def test_nothing_that_steers_a_terminal_is_left_in_what_is_shown(text: str) -> None:
+    steering = set(map(chr, [*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])) - {
+        "\t"
+    }
+    assert not steering & set(printable(text))
+    assert steering & set(printable(text, lines=True)) <= {"\n"}
+    assert printable(printable(text)) == printable(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Ærøskøbing 東京 \U0001f3ac\ttab", "Ærøskøbing 東京 \U0001f3ac\ttab"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\r\nb\u2028c\x85d", r"a\r\nb\u2028c\x85d"),
+        ("code\u202e4pm.exe", r"code\u202e4pm.exe"),
+        ("\x9b2J", r"\x9b2J"),
+    ],
+)
+def test_what_steers_becomes_a_visible_escape(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_text_of_several_lines_keeps_their_ends() -> None:
+    assert printable("one\r\ntwo\n\rthree", lines=True) == "one\ntwo\n\\rthree"

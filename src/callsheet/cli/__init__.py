@@ -20,6 +20,7 @@ import click
 from callsheet.cli.examples import examples
 from callsheet.errors import CallsheetError, ConfigError, of_system
 from callsheet.version import __version__
+from callsheet.wire.texts import printable
 
 TROUBLE = 1
 USAGE = 2
@@ -149,6 +150,7 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     try:
         result = group.main(arguments, prog_name="callsheet", standalone_mode=False, color=colour)
     except click.ClickException as problem:
+        problem.message = printable(problem.message, lines=True)  # type: ignore[misc] # an exception's, which nobody shares
         problem.show()
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -177,7 +179,7 @@ def _abandon_stdout() -> None:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # stderr is on a full disk: the exit code is all that is left
-        click.echo(text, err=True)
+        click.echo(printable(text, lines=True), err=True)
 
 
 def _told(problem: CallsheetError) -> str:
@@ -191,6 +193,6 @@ def _tell_defect() -> None:
     import traceback  # noqa: PLC0415 - costs start-up time and is for this one case
 
     click.echo("callsheet: this should not have happened; it is a defect of Callsheet, not of your set-up.\n", err=True)
-    click.echo(traceback.format_exc(), err=True)
+    click.echo(printable(traceback.format_exc(), lines=True), err=True)
     command = " ".join(["callsheet", *sys.argv[1:]])
     click.echo(f"Please report these lines to Callsheet's issue tracker. Version {__version__}, command: {command}", err=True)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from callsheet.report.live_stats import Counts, Happening, LiveStats, PluginStats, seconds
+from callsheet.wire.texts import printable
 
 REDRAWS = 4
 """Redraws a second: more is restless, and takes time from the plugins."""
@@ -122,7 +123,7 @@ class Live:
         happenings.add_column(no_wrap=True, style="dim", min_width=8)
         happenings.add_column(no_wrap=True, overflow="ellipsis")
         for one in latest[-rows:]:
-            happenings.add_row(_clock(one.at), Text(self._words(one), style=_TONES[one.tone], overflow="ellipsis"))
+            happenings.add_row(_clock(one.at), Text(printable(self._words(one)), style=_TONES[one.tone], overflow="ellipsis"))
         for _ in range(rows - min(rows, len(latest))):
             happenings.add_row("", "")  # the frame keeps its height from the start: nothing jumps
         head = Text(no_wrap=True, overflow="ellipsis").append("Callsheet", "bold").append(f"  {self._title}")
@@ -172,7 +173,7 @@ class Live:
         fresh = latest[len(latest) - min(len(latest), happened - told) :]
         notable = sorted((one for one in fresh if one.tone != "plain"), key=lambda one: one.tone != "bad")
         for one in sorted(notable[:PLAIN_MOST], key=lambda one: one.at):
-            self._print(f"  {_clock(one.at)} {self._words(one)}")
+            self._print(f"  {_clock(one.at)} {printable(self._words(one))}")
         if len(notable) > PLAIN_MOST:
             self._print(f"  and {len(notable) - PLAIN_MOST} more")
         return happened
@@ -215,7 +216,7 @@ def _plugin_table(plugins: list[PluginStats], total: int) -> Table:
         waiting = "-" if plugin.waiting is None else f"{plugin.waiting:,}"
         failed = plugin.dead + plugin.held
         table.add_row(
-            plugin.name,
+            Text(printable(plugin.name)),
             f"{plugin.done:,}",
             waiting,
             Text(f"{len(plugin.retrying):,}", style="yellow" if plugin.retrying else "dim"),

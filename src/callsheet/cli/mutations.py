@@ -11,7 +11,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, who
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.domain.delivery import DeliveryQuery, DeliveryRow
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import Changed
@@ -33,13 +33,13 @@ def operate(at: CommandContext, verb: Verb, query: DeliveryQuery, why: str, *, a
         changed = at.ledger.operate(Operation(verb, who(), why, query, to_newest=to_newest), time.time(), progress)
     except KeyboardInterrupt:
         progress.close()
-        click.echo(f"Interrupted: {progress}. The same command goes on with the rest.", err=True)
+        echo(f"Interrupted: {progress}. The same command goes on with the rest.", err=True)
         raise
     progress.close()
     if as_json:
         json_output.print_json([json_output.delivery(row) for row in _rows(at, changed.ids)])
     elif changed.ids:
-        click.echo("\n".join(_changed(changed)))
+        echo(*_changed(changed))
         when_stopped(at)
     return len(changed.ids)
 
@@ -74,7 +74,7 @@ class Progress:
 def when_stopped(at: CommandContext) -> None:
     """Say so where no daemon runs that would act on it now."""
     if not is_running(at.ledger.overview(), time.time()):
-        click.echo("The daemon is not running; this takes effect when it starts.", err=True)
+        echo("The daemon is not running; this takes effect when it starts.", err=True)
 
 
 def unknown(plugin: str, known: Sequence[PluginRecord]) -> str:
@@ -84,7 +84,7 @@ def unknown(plugin: str, known: Sequence[PluginRecord]) -> str:
 
 def nothing(message: str) -> int:
     """Say why nothing was changed; the exit code."""
-    click.echo(f"Nothing was changed: {message}", err=True)
+    echo(f"Nothing was changed: {message}", err=True)
     return TROUBLE
 
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import click
-
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, find_config
 from callsheet.cli.delivery_filters import NO_LIMIT
+from callsheet.cli.tables import echo
 from callsheet.config import load
 from callsheet.domain.delivery import DeliveryQuery, State
 from callsheet.domain.event import Event
@@ -41,15 +40,15 @@ def rehearse(
                 found.append(line)
             else:
                 state = f", {line['state']} now" if line["state"] else ""
-                click.echo(f"{line['event_id']:>10}  {line['event_type']:<32}  {line['callback']:<32}  {line['would_be']}{state}")
+                echo(f"{line['event_id']:>10}  {line['event_type']:<32}  {line['callback']:<32}  {line['would_be']}{state}")
     except SiteError as error:
-        click.echo(f"callsheet: {error}", err=True)
+        echo(f"callsheet: {error}", err=True)
         return TROUBLE
     if as_json:
         json_output.print_json(found)
     else:
         said = ", ".join(f"{counted[word]} {word}" for word in (NEW, AGAIN, LEFT))
-        click.echo(f"{count(sum(counted.values()), 'delivery')}: {said}. Nothing was changed.")
+        echo(f"{count(sum(counted.values()), 'delivery')}: {said}. Nothing was changed.")
     return 0
 
 

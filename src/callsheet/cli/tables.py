@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
+
+from callsheet.wire.texts import printable
 
 COLOURS = {
     "ready": "green",
@@ -37,6 +39,27 @@ NARROWEST = 6
 GAP = "  "
 
 
+_OURS = re.compile(r"(\x1b\[\d{1,2}(?:;\d{1,2})*m)")
+"""What ``click.style`` writes."""
+
+
+def echo(*lines: str, err: bool = False) -> None:
+    """Print lines for people: our colours as they are, and nothing else that would steer a terminal, or make two lines of one.
+
+    Anything may stand in a name, an error or a reason. JSON has escapes of its own.
+    """
+    click.echo("\n".join(map(_shown, lines)), err=err)
+
+
+def apart(blocks: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of all blocks, an empty one between each two."""
+    return [line for block in blocks for line in ("", *block)][1:]
+
+
+def _shown(line: str) -> str:
+    return "".join(part if at % 2 else printable(part) for at, part in enumerate(_OURS.split(line)))
+
+
 def width() -> int:
     """Columns to fill: the terminal's (or ``COLUMNS``), 120 where there is none."""
     return max(shutil.get_terminal_size(fallback=(120, 24)).columns, 60)
@@ -44,7 +67,7 @@ def width() -> int:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, indent: str = "", most: int | None = None) -> list[str]:
     """Lines of a table. The widest columns give way where it would be wider than ``most`` (default: ``width()``)."""
-    cells = [[str(cell).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
     widths = _fit([max(map(len, column)) for column in zip(head, *cells, strict=True)], (most or width()) - len(indent))
     numeric = [_all_numbers([row[at] for row in cells]) for at in range(len(head))]
     lines = [click.style((indent + GAP.join(_laid(head, widths, numeric))).rstrip(), dim=True)]
@@ -55,6 +78,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, indent: str 
     return [line.rstrip() for line in lines]
 
 
+def plain(text: str) -> str:
+    """``text`` from anywhere, in one line and without colours."""
+    return printable(text.replace("\n", " ").replace("\t", " "))
+
+
 def clipped(text: str, most: int) -> str:
     """``text`` in at most ``most`` characters, its end cut where it is longer."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
@@ -62,7 +90,7 @@ def clipped(text: str, most: int) -> str:
 
 def wrapped(text: str, indent: str) -> list[str]:
     """``text`` in lines of at most ``width()``, indented; a command in backquotes is never broken, so it can be copied."""
-    whole = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", "\0"), text)
+    whole = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", "\0"), plain(text))
     lines = textwrap.wrap(
         whole, width(), initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -24,6 +24,7 @@ from callsheet.errors import ConfigError, in_words
 from callsheet.logs.background import BackgroundLog
 from callsheet.settings import LogSettings
 from callsheet.state_folder import OWN_FILE
+from callsheet.wire.texts import printable
 
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
@@ -138,7 +139,7 @@ def rotating_file(path: Path, group: int | None = None) -> logging.Handler:
     """
     handler = _DailyFile(path, group, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
     handler.target = str(path)
-    handler.setFormatter(logging.Formatter(LINE))
+    handler.setFormatter(_Formatter(LINE, r"\d{4}-\d\d-\d\d"))
     return handler
 
 
@@ -158,7 +159,7 @@ class _SaysItOnce(logging.Handler):
             return
         self._quiet_until = now + QUIET
         with contextlib.suppress(OSError, ValueError):  # stderr itself is gone: nobody is left to tell
-            sys.stderr.write(f"callsheet: {what}.\n")
+            sys.stderr.write(f"callsheet: {printable(what)}.\n")
 
 
 class _DailyFile(_SaysItOnce, TimedRotatingFileHandler):
@@ -213,7 +214,22 @@ class _Strays(logging.Handler):
             self._write(record)
 
 
-class _ColourFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """Writes what anybody may have put into a record so that it steers no terminal and forges no line.
+
+    A text of several lines keeps them, but one of them that reads like the beginning of a record is set in.
+    """
+
+    def __init__(self, layout: str, beginning: str) -> None:
+        super().__init__(layout)
+        self._beginning = re.compile(rf"\n(?={beginning})")
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.name, record.levelname = printable(record.name), printable(record.levelname)
+        return self._beginning.sub("\n    ", printable(super().format(record), lines=True))
+
+
+class _ColourFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         colour = _COLOURS.get(record.levelno)
@@ -225,7 +241,7 @@ class _ColourFormatter(logging.Formatter):
 def _stderr_handler(stream: TextIO) -> logging.Handler:
     handler = _Stderr(stream)
     colours = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    handler.setFormatter((_ColourFormatter if colours else logging.Formatter)(STDERR_LINE))
+    handler.setFormatter((_ColourFormatter if colours else _Formatter)(STDERR_LINE, "[A-Z]+:"))
     return handler
 
 

@@ -11,9 +11,13 @@ from callsheet.logs.log_files import LogFiles
 from callsheet.logs.log_messages import CALLBACK, ENGINE, PLUGIN, TABLE, Line
 from callsheet.logs.output_throttle import OutputThrottle
 from callsheet.telemetry import Signal, subscribe, unsubscribe
+from callsheet.wire.texts import printable
 
 SHORTEST_SECRET = 6
 """A shorter secret is not cut out of lines: it would star ordinary words out too."""
+
+_LONG = frozenset({"error", "problem", "why"})
+"""Facts that may be texts of several lines."""
 
 Alarm = Callable[[logging.LogRecord, PluginKey | None], None]
 """Gets each record of level ERROR and above, with the plugin it came from (None: the engine)."""
@@ -78,7 +82,7 @@ class LogListener:
         else:
             if signal.name in ("plugin.loading", "plugin.reloading"):
                 self._files.open_for(facts["plugin"])  # its file is there from the start, as operators know it
-            line = TABLE[signal.name].tell(signal)
+            line = TABLE[signal.name].tell(Signal(signal.name, _in_one_line(facts), signal.at))
             if line is not None:
                 self.say(line, facts, signal.name, signal.at)
 
@@ -91,6 +95,17 @@ class LogListener:
         self._files.write(record, plugin)
         if record.levelno >= logging.ERROR and self._alarm is not None:
             self._alarm(record, None if plugin is None else PluginKey(site or "", plugin))
+
+
+def _in_one_line(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts whose texts end no line: names are whatever somebody wrote. What is long, a traceback perhaps, keeps its lines."""
+    return {name: value if name in _LONG else _escaped(value) for name, value in facts.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    return [_escaped(one) for one in value] if type(value) in (list, tuple) else value
 
 
 def record_from_worker(data: Mapping[str, Any], plugin: str) -> logging.LogRecord:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
 
+from callsheet.wire.texts import printable
+
 LONGEST_BODY = 200_000  # characters; the locals of one frame can be hundreds of megabytes
 
 _NUMBER = re.compile(r"\b0x[0-9a-f]+|\d+", re.IGNORECASE)
@@ -37,12 +39,12 @@ class MailMessage:
         return cls(
             to=to,
             level=record.levelno,
-            logger=record.name,
+            logger=printable(record.name),
             created=record.created,
-            pathname=record.pathname,
-            function=record.funcName or "",
+            pathname=printable(record.pathname),
+            function=printable(record.funcName or ""),
             lineno=record.lineno,
-            text=record.getMessage(),
+            text=printable(record.getMessage(), lines=True),
         )
 
     def likeness(self) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from callsheet.logs.background import BackgroundLog
 from callsheet.logs.log_files import GRACE, rotating_file
 from callsheet.settings import LogSettings
 from callsheet.telemetry import Signal, subscribe, unsubscribe
+from callsheet.wire.texts import printable
 
 
 class TimingLog:
@@ -51,7 +52,7 @@ def line(facts: dict[str, Any]) -> str:
     delay = "unknown" if created is None else pretty(start - created)
     return (
         f"event_id={facts['event_id']} created_at={created.isoformat() if created else 'unknown'} "
-        f"callback={facts['plugin']}.{facts['callback']} start={start.isoformat()} end={end.isoformat()} "
+        f"callback={printable(facts['plugin'])}.{printable(facts['callback'])} start={start.isoformat()} end={end.isoformat()} "
         f"duration={pretty(end - start)} error={bool(facts.get('error'))} delay={delay}"
     )
 

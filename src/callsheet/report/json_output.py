@@ -19,6 +19,7 @@ from callsheet.domain.reading import Gap, Replay, SiteState
 from callsheet.report.daemon_troubles import daemon_state, is_running
 from callsheet.report.formatting import iso, standing
 from callsheet.report.trouble import Trouble
+from callsheet.wire.texts import STEERING
 
 Facts = dict[str, Any]
 
@@ -26,7 +27,8 @@ Facts = dict[str, Any]
 def print_json(facts: Facts | list[Facts]) -> None:
     """Indented JSON on stdout, non-ASCII as it is where stdout takes it."""
     takes_all = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=not takes_all))
+    text = json.dumps(facts, indent=2, ensure_ascii=not takes_all)
+    click.echo(STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:

@@ -7,6 +7,7 @@ or of an emoji cut in two), and NUL, which ends a text for much that is written 
 from __future__ import annotations
 
 import hashlib
+import re
 
 LONGEST_NAME = 200
 """Letters of a name by which something is found again: of a callback, of a lane."""
@@ -15,6 +16,10 @@ LONGEST_RECORD = 1_000_000
 """Letters of a log record's text; one that holds a whole answer of a server must not fill the daemon's memory, nor the disk."""
 
 _DIGITS = 12
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+STEERING = re.compile(f"[{_CONTROLS}]")
+"""What moves a cursor, rings a bell, ends a line or turns the direction of what follows; save tab and LF."""
+_STEERING_OR_END = re.compile(rf"[{_CONTROLS}\n]")
 
 
 def storable(text: str, most: int | None = None) -> str:
@@ -24,6 +29,22 @@ def storable(text: str, most: int | None = None) -> str:
     if "\0" in text:
         text = text.replace("\0", "\\x00")
     return text if most is None else cut_short(text, most)
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""``text`` as a terminal and a log may show it, whoever wrote it: what would steer them is a visible escape such as ``\x1b``.
+
+    ``lines``: it may have several, and keeps its line ends.
+    """
+    if text.isprintable():
+        return text
+    if lines:
+        return STEERING.sub(_escape, text.replace("\r\n", "\n"))
+    return _STEERING_OR_END.sub(_escape, text)
+
+
+def _escape(match: "re.Match[str]") -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def cut_short(text: str, most: int) -> str:

@@ -10,6 +10,7 @@ import click
 
 from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
+from callsheet.cli.tables import echo
 from callsheet.discovery import Discovery, discover
 from callsheet.errors import ConfigError, StateError
 from callsheet.report.formatting import count
@@ -64,7 +65,7 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     if as_json:
         print_json(_facts(path, loaded.settings, loaded.notes, checked, well=well))
     else:
-        click.echo("\n".join(_lines(path, loaded.settings, loaded.notes, checked, offline=offline)))
+        echo(*_lines(path, loaded.settings, loaded.notes, checked, offline=offline))
     return WELL if well else TROUBLE
 
 

@@ -12,12 +12,13 @@ from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import opened
 from callsheet.cli.delivery_filters import NO_LIMIT, query, selection, split
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import table
+from callsheet.cli.tables import apart, echo, plain, table
 from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, State
 from callsheet.report import json_output
 from callsheet.report.explain import event_of, what_happened
 from callsheet.report.formatting import ago, duration, first_line, local
 from callsheet.report.trouble import command as command_line
+from callsheet.wire.texts import printable
 
 FAILED = (State.DEAD, State.HELD, State.RETRYING)
 
@@ -57,19 +58,17 @@ def command(
     if as_json:
         json_output.print_json([json_output.delivery(row) for row in rows])
     elif ids or failures:
-        click.echo("\n\n".join("\n".join(_in_full(row, at.config)) for row in rows))
+        echo(*apart(_in_full(row, at.config) for row in rows))
     elif rows:
-        click.echo("\n".join(_list(rows, time.time())))
+        echo(*_list(rows, time.time()))
     missing = sorted(set(ids) - {row.id for row in rows})
     if missing:
-        click.echo(
-            f"There is no delivery {', '.join(map(str, missing))} (any more: finished ones are kept for `history`).", err=True
-        )
+        echo(f"There is no delivery {', '.join(map(str, missing))} (any more: finished ones are kept for `history`).", err=True)
         return TROUBLE
     if not rows and not as_json:
-        click.echo("No delivery matches.", err=True)
+        echo("No delivery matches.", err=True)
     elif len(rows) == limit and not ids:
-        click.echo(f"Only the newest {limit} are shown; --limit shows more.", err=True)
+        echo(f"Only the newest {limit} are shown; --limit shows more.", err=True)
     return 0
 
 
@@ -86,9 +85,9 @@ def _by_error(config: str | None, wanted: DeliveryQuery, *, as_json: bool) -> in
         json_output.print_json([json_output.failures(*error, of) for error, of in found])
     elif found:
         shown = [[len(of), plugin, ago(_last(of), time.time()), of[0].id, f"{kind}: {text}"] for (plugin, kind, text), of in found]
-        click.echo("\n".join(table(["COUNT", "PLUGIN", "LAST", "DELIVERY", "ERROR"], shown)))
+        echo(*table(["COUNT", "PLUGIN", "LAST", "DELIVERY", "ERROR"], shown))
     else:
-        click.echo("No delivery matches.", err=True)
+        echo("No delivery matches.", err=True)
     return 0
 
 
@@ -158,9 +157,9 @@ def _in_full(row: DeliveryRow, config: str) -> list[str]:
     event = event_of(row)
     if event is not None:
         pairs.insert(3, ("", what_happened(event)))
-    lines = [f"{name:<12}{value}" for name, value in pairs]
+    lines = [f"{name:<12}{plain(str(value))}" for name, value in pairs]
     if row.failure:
-        lines.append(f"{'failure':<12}{row.failure.kind}: {row.failure.text}")
+        lines.append(f"{'failure':<12}{plain(f'{row.failure.kind}: {row.failure.text}')}")
     for number, attempt in enumerate(row.history, 1):
         lines += _attempt(attempt, number, len(row.history))
     return lines + _next(row, config)
@@ -173,13 +172,13 @@ def _attempt(attempt: Attempt, number: int, of: int) -> list[str]:
     lines = [
         "",
         f"failure {number} of {of}: {when}, then {attempt.state.word}",
-        *(f"    {line}" for line in f"{failure.kind}: {failure.text}".splitlines()),
+        *(f"    {printable(line)}" for line in f"{failure.kind}: {failure.text}".splitlines()),
     ]
     return lines + _indented("traceback", failure.traceback) + _indented("locals", failure.locals)
 
 
 def _indented(heading: str, text: str) -> list[str]:
-    return ["", f"{heading}:", *(f"    {line}" for line in text.rstrip().splitlines())] if text.strip() else []
+    return ["", f"{heading}:", *(f"    {printable(line)}" for line in text.rstrip().splitlines())] if text.strip() else []
 
 
 def _next(row: DeliveryRow, config: str) -> list[str]:

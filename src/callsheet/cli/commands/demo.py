@@ -17,6 +17,7 @@ from callsheet import logs, telemetry
 from callsheet.cli import TROUBLE
 from callsheet.cli.examples import examples
 from callsheet.cli.live_view import Live
+from callsheet.cli.tables import echo
 from callsheet.daemon import Daemon
 from callsheet.domain.delivery import State
 from callsheet.domain.event import Event
@@ -82,7 +83,7 @@ def command(*, seconds: float | None, rate: float) -> int:
                 missing = _settle(settings, sandbox, first)
             daemon.stop("the demo has ended")
             serving.join(SETTLE)
-            click.echo(live.summary())
+            echo(*str(live.summary()).split("\n"))
         finally:
             daemon.stop("the demo has ended")
             logging.close()
@@ -129,7 +130,7 @@ def _missing(ledger: SqliteLedger, sandbox: Sandbox, first: int) -> list[str]:
 
 def _verdict(missing: list[str]) -> int:
     if missing:
-        click.echo(f"Not everything was delivered: {'; '.join(missing)}. This is a defect; please report it.", err=True)
+        echo(f"Not everything was delivered: {'; '.join(missing)}. This is a defect; please report it.", err=True)
         return TROUBLE
-    click.echo("Every matched event was delivered.")
+    echo("Every matched event was delivered.")
     return 0

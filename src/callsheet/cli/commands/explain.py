@@ -11,7 +11,7 @@ from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, find_config, opened
 from callsheet.cli.delivery_filters import is_id
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import wrapped
+from callsheet.cli.tables import apart, echo, plain, wrapped
 from callsheet.config import load
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.errors import CallsheetError, ConfigError, SiteError
@@ -48,14 +48,14 @@ def command(*, config_and_event: tuple[str, ...], plugin: str | None, site: str 
     with opened(config) as at:
         sites = _sites(at, int(event), site)
         if not sites:
-            click.echo(f"There is no site {site} in the ledger." if site else "The ledger has no site yet.", err=True)
+            echo(f"There is no site {site} in the ledger." if site else "The ledger has no site yet.", err=True)
             return TROUBLE
         now = time.time()
         found = [_explained(at, config, name, int(event), plugin, offline=offline) for name in sites]
         if as_json:
             json_output.print_json([_facts(known, given, at.config, now, note) for known, given, note in found])
         else:
-            click.echo("\n\n".join("\n".join(_lines(known, given, at.config, now, note)) for known, given, note in found))
+            echo(*apart(_lines(known, given, at.config, now, note) for known, given, note in found))
     return 0
 
 
@@ -96,7 +96,8 @@ def _open(site: SiteSettings) -> SiteEventLog:
 
 
 def _lines(known: Known, given: list[Reason], config: str, now: float, note: str) -> Iterator[str]:
-    yield f"event {known.event_id} of site {known.site.site}" + (f": {reasons.what_happened(known.event)}" if known.event else "")
+    what = f": {plain(reasons.what_happened(known.event))}" if known.event else ""
+    yield f"event {known.event_id} of site {known.site.site}{what}"
     if note:
         yield note
     yield ""

@@ -11,6 +11,7 @@ from callsheet.cli.command_context import CommandContext, opened, who
 from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, unknown
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord, PluginState
@@ -58,7 +59,7 @@ def command(*, config: str | None, plugin: str, why: str, as_json: bool) -> int:
         if as_json:
             json_output.print_json({"forgotten": [str(one.key) for one in meant], "skipped": len(changed.ids)})
         else:
-            click.echo(
+            echo(
                 f"Plugin {plugin} is forgotten; {count(len(changed.ids), 'delivery')} given up. A file of that name is a new "
                 "plugin, which begins with the events from then on."
             )

@@ -10,6 +10,7 @@ from callsheet.cli.command_context import opened, who
 from callsheet.cli.delivery_filters import config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown, when_stopped
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.report import json_output
@@ -49,6 +50,6 @@ def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_j
         which = f"Plugin {plugin}" if lane is None else f"Lane {lane} of plugin {plugin}"
         end = command_line("release", at.config, plugin if lane is None else f"{plugin} --lane {lane}")
         waiting = sum(one.waiting for one in held)
-        click.echo(f"{which} is held ({count(waiting, 'delivery')} of the plugin still to come). `{end}` lets it go on.")
+        echo(f"{which} is held ({count(waiting, 'delivery')} of the plugin still to come). `{end}` lets it go on.")
         when_stopped(at)
     return 0

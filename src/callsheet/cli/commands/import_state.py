@@ -10,7 +10,7 @@ import click
 
 from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.errors import StateError
 from callsheet.legacy.importing import Imported, choose_site, import_state, preview
 from callsheet.report.formatting import count, gaps
@@ -74,7 +74,7 @@ def command(*, config: str | None, file: Path | None, site: str | None, force: b
     if as_json:
         print_json({**_facts(result), "imported": result.problem is None and not dry_run})
     else:
-        click.echo("\n".join(_lines(result, dry_run=dry_run)))
+        echo(*_lines(result, dry_run=dry_run))
     return DONE if result.problem is None else NOTHING
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from callsheet.cli.examples import examples
+from callsheet.cli.tables import echo
 
 
 @click.command(
@@ -40,7 +41,7 @@ def command(*, name: str, legacy: bool, folder: Path) -> None:
         raise click.UsageError(f"{file} is there already and was left as it is. Choose another NAME, or remove it first.") from None
     except OSError as error:
         raise click.UsageError(f"{file} can't be written: {error.strerror}. Choose another --folder.") from error
-    click.echo(f"Wrote {file}. A daemon with {folder} among its plugin folders takes it up at once; `callsheet plugins` shows it.")
+    echo(f"Wrote {file}. A daemon with {folder} among its plugin folders takes it up at once; `callsheet plugins` shows it.")
 
 
 def _checked(name: str) -> str:

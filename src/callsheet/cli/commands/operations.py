@@ -7,7 +7,7 @@ import click
 from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.delivery_filters import NO_LIMIT
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.report import json_output
 from callsheet.report.formatting import local
 
@@ -32,6 +32,6 @@ def command(*, config: str | None, limit: int, as_json: bool) -> None:
         json_output.print_json([json_output.operation(row) for row in rows])
     elif rows:
         shown = [[row.id, local(row.at), row.verb.value, row.asked, row.changed, row.who, row.why or "-"] for row in rows]
-        click.echo("\n".join(table(["ID", "WHEN", "DID", "WHAT", "CHANGED", "WHO", "WHY"], shown)))
+        echo(*table(["ID", "WHEN", "DID", "WHAT", "CHANGED", "WHO", "WHY"], shown))
     else:
-        click.echo("Nobody has changed anything.")
+        echo("Nobody has changed anything.")

@@ -9,7 +9,7 @@ import click
 from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.examples import examples
 from callsheet.cli.status_view import on_purpose
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.domain.overview import Overview
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
@@ -36,9 +36,9 @@ def command(*, config: str | None, as_json: bool) -> None:
         json_output.print_json([json_output.plugin(one, json_output.cursor_of(shown, one)) for one in shown.plugins])
     elif shown.plugins:
         now = time.time()
-        click.echo("\n".join([*_lines(shown, now), *on_purpose(shown, at.config, now)]))
+        echo(*[*_lines(shown, now), *on_purpose(shown, at.config, now)])
     else:
-        click.echo("No plugin has been found yet: does the daemon run, and is there a .py file in its plugin folders?")
+        echo("No plugin has been found yet: does the daemon run, and is there a .py file in its plugin folders?")
 
 
 def _lines(shown: Overview, now: float) -> list[str]:

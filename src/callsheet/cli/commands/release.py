@@ -8,6 +8,7 @@ from callsheet.cli.command_context import opened
 from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, operate, unknown, when_stopped
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Verb
 from callsheet.report.formatting import count
@@ -42,9 +43,9 @@ def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_j
         if not changed and not ends:
             return nothing(f"no such lane of {plugin} is held.")
         if ends and not as_json:
-            click.echo(f"{count(ends, 'hold')} of {plugin} ended.")
+            echo(f"{count(ends, 'hold')} of {plugin} ended.")
             if not changed:
                 when_stopped(at)
         if lane is not None and any(one.hold for one in known):
-            click.echo(f"The plugin is held as a whole, too: `callsheet release {plugin}` ends that.", err=True)
+            echo(f"The plugin is held as a whole, too: `callsheet release {plugin}` ends that.", err=True)
         return 0

@@ -11,6 +11,7 @@ from callsheet.cli.command_context import opened, who
 from callsheet.cli.delivery_filters import named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginState
@@ -43,7 +44,7 @@ def command(*, config_and_plugin: tuple[str, ...], every: bool, why: str) -> int
     with opened(config_and_plugin[0] if len(config_and_plugin) == most else None) as at:
         shown = at.ledger.overview()
         if not is_running(shown, time.time()):
-            click.echo("The daemon is not running; it loads all plugins when it starts.", err=True)
+            echo("The daemon is not running; it loads all plugins when it starts.", err=True)
             return TROUBLE
         there = [one for one in shown.plugins if one.state is not PluginState.GONE]
         meant = [one for one in there if every or plugin in {one.key.name, str(one.key)}]
@@ -51,5 +52,5 @@ def command(*, config_and_plugin: tuple[str, ...], every: bool, why: str) -> int
             return nothing(unknown(plugin, there) if plugin else "there is no plugin.")
         at.ledger.operate(Operation(Verb.RELOAD, who(), why, DeliveryQuery(site=site, plugin=name)), time.time())
         shows = command_line("plugins", at.config)
-        click.echo(f"The daemon was asked to load {count(len(meant), 'plugin')} anew; `{shows}` shows how that went.")
+        echo(f"The daemon was asked to load {count(len(meant), 'plugin')} anew; `{shows}` shows how that went.")
     return 0

@@ -11,6 +11,7 @@ from callsheet.cli.command_context import CommandContext, opened, who
 from callsheet.cli.delivery_filters import LARGEST
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown, when_stopped
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord
@@ -101,10 +102,10 @@ def _ask(at: CommandContext, plugin: PluginRecord, callback: str | None, wanted:
     if as_json:
         json_output.print_json(json_output.replay(asked))
         return 0
-    click.echo(f"Replay {asked.id} is asked for. `{command_line('status', at.config)}` shows how far it is.")
+    echo(f"Replay {asked.id} is asked for. `{command_line('status', at.config)}` shows how far it is.")
     cursor = json_output.cursor_of(shown, plugin) if plugin.position is None else plugin.position
     if cursor is not None and wanted[-1][1] > cursor:
-        click.echo(f"Events behind {cursor} have not come to {plugin.key.name} yet: they are delivered in their turn.", err=True)
+        echo(f"Events behind {cursor} have not come to {plugin.key.name} yet: they are delivered in their turn.", err=True)
     when_stopped(at)
     return 0
 
@@ -112,8 +113,8 @@ def _ask(at: CommandContext, plugin: PluginRecord, callback: str | None, wanted:
 def _stop(at: CommandContext, number: int, why: str) -> int:
     replays = at.ledger.overview().replays
     if all(one.id != number or one.ended_at is not None for one in replays):
-        click.echo(f"No replay {number} goes on. `{command_line('status', at.config)}` shows those that do.", err=True)
+        echo(f"No replay {number} goes on. `{command_line('status', at.config)}` shows those that do.", err=True)
         return TROUBLE
     at.ledger.operate(Operation(Verb.STOP, who(), why, DeliveryQuery(ids=(number,))), time.time())
-    click.echo(f"Replay {number} reads no further. What it has made waiting stays; `callsheet skip` gives that up.")
+    echo(f"Replay {number} reads no further. What it has made waiting stays; `callsheet skip` gives that up.")
     return 0

@@ -9,6 +9,7 @@ import click
 from callsheet.cli.command_context import CommandContext, config_argument, find_config, opened, who
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, when_stopped
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery, State
 from callsheet.domain.event import LARGEST_ID
 from callsheet.domain.operation import Operation, Reset, Verb
@@ -92,9 +93,9 @@ def command(
         if as_json:
             print_json({"site": chosen.name, "address": found.address, "cursor": cursor, "skipped": skipped})
             return 0
-        click.echo(f"Site {chosen.name} ({found.address}) is read on behind event {cursor}.")
+        echo(f"Site {chosen.name} ({found.address}) is read on behind event {cursor}.")
         if skipped:
-            click.echo(f"{count(skipped, 'delivery')} given up.")
+            echo(f"{count(skipped, 'delivery')} given up.")
         when_stopped(at)
         return 0
 
@@ -133,7 +134,7 @@ def _operate(at: CommandContext, operation: Operation) -> Changed:
     try:
         return at.ledger.operate(operation, time.time(), progress)
     except KeyboardInterrupt:
-        click.echo(f"Interrupted: {progress}. The site is not read before the same command was given again.", err=True)
+        echo(f"Interrupted: {progress}. The site is not read before the same command was given again.", err=True)
         raise
     finally:
         progress.close()

@@ -18,6 +18,7 @@ from callsheet import logs
 from callsheet.cli import TROUBLE, hung
 from callsheet.cli.command_context import config_argument, find_config, open_ledger
 from callsheet.cli.examples import examples
+from callsheet.cli.tables import echo
 from callsheet.config import load_with_notes
 from callsheet.daemon import Daemon
 from callsheet.domain.event import LARGEST_ID
@@ -51,7 +52,7 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     loaded = load_with_notes(path)
     settings = loaded.settings
     for note in loaded.notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     daemon = Daemon(settings, drain=drain, start_from=start_from)
     with _progress() if drain and sys.stderr.isatty() else nullcontext():
         # Behind the bar: it takes stderr over, so that log lines appear above it.
@@ -60,7 +61,7 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
             with _ended_by_signals(daemon):
                 daemon.run()
         except LedgerLostError as error:
-            click.echo(f"callsheet: {error}", err=True)
+            echo(f"callsheet: {error}", err=True)
             return TROUBLE
         finally:
             if not logging.close():
@@ -77,7 +78,7 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     finally:
         ledger.close()
     for trouble in found:
-        click.echo(f"{trouble.what}\n    {trouble.cure}", err=True)
+        echo(trouble.what, f"    {trouble.cure}", err=True)
     return TROUBLE if found else 0
 
 

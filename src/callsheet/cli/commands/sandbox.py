@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from callsheet.cli.examples import examples
+from callsheet.cli.tables import echo
 from callsheet.errors import CallsheetError
 from callsheet.sandbox import Activity, Fault, Sandbox
 from callsheet.sandbox.faults import KINDS
@@ -123,7 +124,7 @@ def command(  # noqa: PLR0917 - click passes options by name
         with Activity(sandbox, activity, seed) if activity else contextlib.nullcontext():
             _wait(sandbox, before, ended, quiet=as_json or not sys.stderr.isatty())
         if not as_json:
-            click.echo(f"{_counts(sandbox, before)} in {time.monotonic() - started:.0f} s")
+            echo(f"{_counts(sandbox, before)} in {time.monotonic() - started:.0f} s")
 
 
 def _ending() -> threading.Event:

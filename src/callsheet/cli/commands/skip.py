@@ -11,6 +11,7 @@ from callsheet.cli.command_context import CommandContext, opened
 from callsheet.cli.delivery_filters import CONDITIONS, NO_LIMIT, query, selection, split
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, operate, unfit, unknown, when_stopped
+from callsheet.cli.tables import echo
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Verb
 from callsheet.domain.plugin import PluginRecord
@@ -67,7 +68,7 @@ def _to_newest(config: str | None, plugin: str, site: str | None, why: str, *, a
         wanted = DeliveryQuery(site=meant[0].key.site, plugin=meant[0].key.name, limit=NO_LIMIT)
         operate(at, Verb.SKIP, wanted, why, as_json=as_json, to_newest=newest)
         if not as_json:
-            click.echo(f"Plugin {plugin} goes on behind event {newest}.")
+            echo(f"Plugin {plugin} goes on behind event {newest}.")
             when_stopped(at)
     return 0
 

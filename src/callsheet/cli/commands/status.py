@@ -10,6 +10,7 @@ import click
 from callsheet.cli import TROUBLE, status_view
 from callsheet.cli.command_context import CommandContext, config_argument, opened
 from callsheet.cli.examples import examples
+from callsheet.cli.tables import echo
 from callsheet.report import json_output
 from callsheet.report.diagnostics import troubles
 
@@ -51,5 +52,5 @@ def _show(at: CommandContext, *, as_json: bool) -> int:
     if as_json:
         json_output.print_json(json_output.overview(shown, found, now))
     else:
-        click.echo("\n".join(status_view.lines(shown, found, now, at.config)))
+        echo(*status_view.lines(shown, found, now, at.config))
     return TROUBLE if found else 0

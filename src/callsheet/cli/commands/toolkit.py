@@ -12,7 +12,7 @@ from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import config_argument, find_config, opened, who
 from callsheet.cli.delivery_filters import is_id, named
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import WorkerRow
@@ -57,9 +57,9 @@ def list_(*, config: str | None, as_json: bool) -> None:
     if as_json:
         json_output.print_json([json_output.worker(one) for one in rows])
     elif rows:
-        click.echo("\n".join(_listed(rows, several=len(shown.sites) > 1)))
+        echo(*_listed(rows, several=len(shown.sites) > 1))
     else:
-        click.echo("No project has a session now." if running else "The daemon is not running, so no project has a session.")
+        echo("No project has a session now." if running else "The daemon is not running, so no project has a session.")
 
 
 def _listed(rows: list[WorkerRow], *, several: bool) -> list[str]:
@@ -101,20 +101,20 @@ def check(*, config_and_projects: tuple[str, ...], as_json: bool) -> int:
     try:
         wanted = list(toolkit_check.wanted(settings, [named(one) for one in names]))  # type: ignore[misc] # a name is given
     except SiteError as error:
-        click.echo(f"callsheet: {error}", err=True)
+        echo(f"callsheet: {error}", err=True)
         return TROUBLE
     found = []
     for one in toolkit_check.tried(settings, wanted):
         found.append(one)
         if not as_json:
-            click.echo("\n".join([*_told(one, several=len(settings.sites) > 1), ""]))
+            echo(*[*_told(one, several=len(settings.sites) > 1), ""])
     bad = sum(not one.well for one in found)
     if as_json:
         json_output.print_json([_facts(one) for one in found])
     elif found:
-        click.echo(f"{count(len(found), 'project')}: {len(found) - bad:,} well, {bad:,} in trouble.")
+        echo(f"{count(len(found), 'project')}: {len(found) - bad:,} well, {bad:,} in trouble.")
     else:
-        click.echo("No project has a Toolkit: the site shows no PipelineConfiguration, and none is pinned or in toolkit.configs.")
+        echo("No project has a Toolkit: the site shows no PipelineConfiguration, and none is pinned or in toolkit.configs.")
     return TROUBLE if bad else 0
 
 
@@ -182,7 +182,7 @@ def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:
     with opened(config) as at:
         shown = at.ledger.overview()
         if not is_running(shown, time.time()):
-            click.echo("The daemon is not running, so it has no sessions.", err=True)
+            echo("The daemon is not running, so it has no sessions.", err=True)
             return TROUBLE
         sites = {one.site for one in shown.sites}
         asked = [(site or (next(iter(sites)) if len(sites) == 1 else None), name) for site, name in map(named, names)]
@@ -191,5 +191,5 @@ def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:
         for site, name in asked:
             project = int(name) if name is not None and is_id(name) else name
             at.ledger.operate(Operation(verb, who(), why, DeliveryQuery(site=site, project=project)), time.time())
-    click.echo(f"The daemon was asked to {verb.value} {count(len(asked), 'session')}; `callsheet toolkit list` shows them.")
+    echo(f"The daemon was asked to {verb.value} {count(len(asked), 'session')}; `callsheet toolkit list` shows them.")
     return 0

@@ -8,7 +8,7 @@ import click
 
 from callsheet.cli.command_context import config_argument, opened
 from callsheet.cli.examples import examples
-from callsheet.cli.tables import table
+from callsheet.cli.tables import echo, table
 from callsheet.domain.overview import Overview, WorkerRow
 from callsheet.report import json_output
 from callsheet.report.daemon_troubles import is_running
@@ -38,11 +38,11 @@ def command(*, config: str | None, as_json: bool) -> None:
     if as_json:
         json_output.print_json([json_output.worker(one) for one in workers])
     elif workers:
-        click.echo("\n".join(_lines(workers, shown, now)))
+        echo(*_lines(workers, shown, now))
     elif is_running(shown, now):
-        click.echo("No worker runs: is there a plugin? `callsheet plugins` shows them.")
+        echo("No worker runs: is there a plugin? `callsheet plugins` shows them.")
     else:
-        click.echo("The daemon is not running, so no worker is.")
+        echo("The daemon is not running, so no worker is.")
 
 
 def _lines(workers: tuple[WorkerRow, ...], shown: Overview, now: float) -> list[str]:
