@@ -12,6 +12,9 @@ from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.settings import Settings, SiteSettings
 from callsheet.site.catalogue import ConfigurationCatalogue
 
+CA_VARIABLE = "SHOTGUN_API_CACERTS"
+"""Where the vendor's client looks for the file of certificates, in workers and sessions, whoever makes the connection there."""
+
 
 def worker_setups(settings: Settings) -> dict[str, WorkerConfig]:
     """What workers are told, by site."""
@@ -20,7 +23,9 @@ def worker_setups(settings: Settings) -> dict[str, WorkerConfig]:
 
 def catalogue(setup: WorkerConfig) -> ConfigurationCatalogue:
     """What a site knows of projects and their configurations."""
-    return ConfigurationCatalogue(setup.url, setup.script, setup.key.reveal(), proxy=setup.proxy, timeout=setup.timeout)
+    return ConfigurationCatalogue(
+        setup.url, setup.script, setup.key.reveal(), proxy=setup.proxy, ca=setup.environ.get(CA_VARIABLE), timeout=setup.timeout
+    )
 
 
 def finder(settings: Settings, setups: Mapping[str, WorkerConfig], archive: Path, homes: str = "homes") -> ToolkitRuntimeResolver:
@@ -36,6 +41,7 @@ def _setup(settings: Settings, site: SiteSettings) -> WorkerConfig:
         script=site.script,
         key=site.key,
         proxy=site.proxy,
+        environ={} if site.ca is None else {CA_VARIABLE: str(site.ca)},
         use_session_uuid=site.use_session_uuid,
         timeout=site.timeout,
         level=settings.log.level,

@@ -252,11 +252,11 @@ def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonC
 
 
 def _log(site: SiteSettings) -> EventLog:
-    return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    return SiteEventLog.of(site)
 
 
 def _schema(site: SiteSettings, state: Path) -> SiteSchema:
-    client = SiteClient(site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    client = SiteClient(site.url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
     return SiteSchema(client, state / f"schema-{site.name}.json")
 
 

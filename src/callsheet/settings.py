@@ -49,6 +49,8 @@ class SiteSettings:
     key: Secret
     plugins: tuple[Path, ...]
     proxy: str | None = None
+    ca: Path | None = None
+    """A file of certificates (PEM) by which the site's certificate is judged, instead of the client's own."""
     poll: float = 5.0
     """Seconds between two polls of the event log, when the last one was not full."""
     page: int = 500
@@ -73,6 +75,11 @@ class SiteSettings:
     """A plugin with more open deliveries than this is not routed further until it has caught up; its position waits."""
     max_away: float = 86400.0
     """Seconds that a plugin may be behind when its file is there again after it was gone; past that an operator has to decide."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """``ca`` as the vendor's client takes it."""
+        return None if self.ca is None else str(self.ca)
 
 
 @dataclass(frozen=True, slots=True)

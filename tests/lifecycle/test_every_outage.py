@@ -84,11 +84,15 @@ class Installation:
             return [one.what for one in troubles(ledger.overview(), "studio.toml", time.time())]
 
 
-def install(folder: Path, gateway: Gateway, sandbox: Sandbox, proxy: Proxy | None) -> tuple[Studio, RunningDaemon]:
+def install(
+    folder: Path, gateway: Gateway, sandbox: Sandbox, proxy: Proxy | None, ca: Path | None = None
+) -> tuple[Studio, RunningDaemon]:
     """Started, with all plugins ready."""
     sandbox.add_script("script", "key")
     studio = Studio(folder, {SITE: sandbox})
     site = {"url": gateway.url, "timeout": TIMEOUT, "retry_sleep": 0.3}
+    if ca is not None:
+        site["ca"] = str(ca)  # for the reading, and for connections of plugins, whoever makes them
     if proxy is not None:
         site["proxy"] = f"127.0.0.1:{proxy.port}"
     studio.configure(None, **site)
@@ -114,10 +118,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("secured")
     certificates = {name: certificate(folder, name) for name in ("site", "other")}
     with pytest.MonkeyPatch.context() as environ, Sandbox() as sandbox:
-        environ.setenv("SHOTGUN_API_CACERTS", str(certificates["site"][0]))
         environ.setenv("SHOTGUN_API_RETRY_INTERVAL", "10")
         with Gateway(sandbox.url, certificates["site"]) as gateway, Proxy() as proxy:
-            studio, daemon = install(folder, gateway, sandbox, proxy)
+            studio, daemon = install(folder, gateway, sandbox, proxy, certificates["site"][0])
             with daemon:
                 yield Installation(studio, daemon, gateway, proxy, certificates)
 

@@ -179,7 +179,7 @@ def test_a_certificate_that_nobody_trusts_is_told(tmp_path: Path) -> None:
         said = probe(site(f"https://localhost:{port}")).problem or ""
 
     assert said.startswith("the certificate of localhost is not trusted (self")
-    assert said.endswith("); name the file of your certificate authority in SHOTGUN_API_CACERTS")
+    assert said.endswith('); name the file of your certificate authority: ca = "FILE" in the site (a conf: ca in [callsheet])')
 
 
 def test_a_proxy_that_says_no_is_told_without_its_password() -> None:

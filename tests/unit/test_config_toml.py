@@ -269,7 +269,7 @@ SITE_MISTAKES = [
     (
         "zzz = 5",
         (
-            "zzz: unknown key; known here: url, script, key, plugins, proxy, poll, page, pages_ahead, gaps, order, "
+            "zzz: unknown key; known here: url, script, key, plugins, proxy, ca, poll, page, pages_ahead, gaps, order, "
             "gap_window, use_session_uuid, retry_sleep, retries, timeout, most_waiting, max_away"
         ),
     ),
@@ -682,3 +682,11 @@ def test_a_site_that_is_asked_without_encryption_is_remarked_on(tmp_path: Path, 
     path.write_text(f'state = "state"\n[sites.studio]\nurl = "{url}"\nscript = "s"\nkey = {{ env = "K" }}\nplugins = ["plugins"]\n')
     notes = load_with_notes(path, {"K": "secret"}).notes
     assert [("without encryption" in one) for one in notes] == ([True] if remarked else [])
+
+
+def test_a_file_of_certificates_must_be_there(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + 'ca = "studio.pem"\n')
+    with pytest.raises(ConfigError, match=r"there is no file .*studio.pem; name the file, or remove this"):
+        load(path, {"SG_EVENT_KEY": "secret"})
+    (tmp_path / "studio.pem").write_text("certificates")
+    assert load(path, {"SG_EVENT_KEY": "secret"}).sites[0].ca == tmp_path / "studio.pem"

@@ -62,7 +62,7 @@ def site_of(config: str | None, plugin: PluginRecord) -> SiteSettings:
 
 def log_of(site: SiteSettings) -> SiteEventLog:
     """A connection of the operator's own; to be closed."""
-    return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    return SiteEventLog.of(site)
 
 
 def _rehearsed(

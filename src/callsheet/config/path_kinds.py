@@ -56,6 +56,26 @@ class FilePath:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """The path of a file that is there and can be read."""
+
+    expected: str = "the path of a file"
+
+    def of_text(self, text: str) -> object:
+        """See Kind."""
+        return text
+
+    def parse(self, value: object, around: ParseContext) -> Path:
+        """See Kind."""
+        path: Path = FilePath(self.expected).parse(value, around)
+        if not path.is_file():
+            raise BadValueError(f"there is no file {path}; name the file, or remove this")
+        if not os.access(path, os.R_OK):
+            raise BadValueError(f"file {path} can't be read; fix its permissions for the user who runs callsheet")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
 class Folders:
     """Folders that are there; a list of paths, comma-separated in a conf."""
 

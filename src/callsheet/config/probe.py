@@ -49,7 +49,7 @@ class Answer:
 def probe(site: SiteSettings) -> Answer:
     """Ask ``site`` for its newest event, as the daemon will. Never raises for what a site or a network does."""
     patience = min(site.timeout, PATIENCE)
-    log = SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=patience)
+    log = SiteEventLog.of(site, timeout=patience)
     try:
         return Answer(newest=log.newest_id())
     except SiteRefusedError:
@@ -97,7 +97,10 @@ def _status(error: ProtocolError) -> str:
 def _network(error: OSError, asked: str, patience: float) -> str:
     match error:
         case ssl.SSLCertVerificationError():
-            why, cure = error.verify_message, "name the file of your certificate authority in SHOTGUN_API_CACERTS"
+            why, cure = (
+                error.verify_message,
+                'name the file of your certificate authority: ca = "FILE" in the site (a conf: ca in [callsheet])',
+            )
             said = f"the certificate of {asked} is not trusted ({why}); {cure}"
         case ssl.SSLError():
             said = f"{asked} does not speak TLS ({error.reason}); should url begin with http://, or is a proxy needed?"

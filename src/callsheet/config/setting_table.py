@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from callsheet.config.kinds import Choice, Duration, Flag, Kind, Level, Number, Proxy, Text, Url, Words
-from callsheet.config.path_kinds import FilePath, Folders, Group, Program, SecretValue
+from callsheet.config.path_kinds import File, FilePath, Folders, Group, Program, SecretValue
 from callsheet.config.sizes import Size
 
 DAY = 86400.0
@@ -74,6 +74,9 @@ SETTINGS: tuple[Setting, ...] = (
             conf=("plugins", "paths"), required=True),
     Setting("sites.*", "proxy", Proxy(), "Proxy for all requests to the site.", '"proxy.studio.com:8080"',
             conf=("shotgun", "proxy_server")),
+    Setting("sites.*", "ca", File(),
+            "Certificates (PEM) by which the site's is judged, as of a studio's own authority; for daemon, plugins and Toolkit.",
+            '"/etc/pki/studio.pem"', conf=("callsheet", "ca")),
     Setting("sites.*", "poll", Duration(0, 3600), "Pause between two looks at the event log, when the last one was not full.",
             "5", conf=("daemon", "fetch_interval")),
     Setting("sites.*", "page", Number(1, 10_000), "Events per request.", "500", conf=("daemon", "max_event_batch_size")),

@@ -17,8 +17,10 @@ _FIELDS = ("code", "project", "users", "plugin_ids", "sg_plugin_ids", "descripto
 class ConfigurationCatalogue:
     """Reads them over a connection of its own, which is opened by the first question. Not for several threads at once."""
 
-    def __init__(self, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
-        self._client = SiteClient(url, script, key, proxy=proxy, timeout=timeout)
+    def __init__(
+        self, url: str, script: str, key: str, *, proxy: str | None = None, ca: str | None = None, timeout: float = 60.0
+    ) -> None:
+        self._client = SiteClient(url, script, key, proxy=proxy, ca=ca, timeout=timeout)
 
     def project(self, project: int | str) -> Project | None:
         """The project of that id, or of that name or folder name; None if the site shows none."""

@@ -97,9 +97,12 @@ def _changed(text: str) -> bool:
 class SiteClient:
     """One connection to a site. Not for several threads at once."""
 
-    def __init__(self, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self, url: str, script: str, key: str, *, proxy: str | None = None, ca: str | None = None, timeout: float = 60.0
+    ) -> None:
+        """``ca``: a file of certificates by which the site's is judged, instead of the client's own."""
         self._url = url
-        self._client = RawShotgun(url, script_name=script, api_key=key, http_proxy=proxy, connect=False)
+        self._client = RawShotgun(url, script_name=script, api_key=key, http_proxy=proxy, ca_certs=ca, connect=False)
         self._client.config.timeout_secs = timeout
         self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
         self._used_at = time.monotonic()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from callsheet.domain.event import LARGEST_ID, Event
 from callsheet.domain.reading import Fingerprint, Gap
 from callsheet.errors import SiteError
 from callsheet.policy.log_identity import fingerprint
 from callsheet.ports import OddEvent, Page
+from callsheet.settings import SiteSettings
 from callsheet.site.client import RawShotgun, SiteClient
 from callsheet.site.event_checks import checked
 from callsheet.wire.texts import storable
@@ -29,10 +30,18 @@ _MOST_ODD = 10_000
 class SiteEventLog:
     """Implements ports.EventLog. Not for several threads at once: the client's connection isn't either."""
 
-    def __init__(self, site: str, url: str, script: str, key: str, *, proxy: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self, site: str, url: str, script: str, key: str, *, proxy: str | None = None, ca: str | None = None, timeout: float = 60.0
+    ) -> None:
         self._site = site
         self._url = url
-        self._client = SiteClient(url, script, key, proxy=proxy, timeout=timeout)
+        self._client = SiteClient(url, script, key, proxy=proxy, ca=ca, timeout=timeout)
+
+    @classmethod
+    def of(cls, site: SiteSettings, *, timeout: float | None = None) -> Self:
+        """The log of a site as it is configured."""
+        key = site.key.reveal()
+        return cls(site.name, site.url, site.script, key, proxy=site.proxy, ca=site.ca_file, timeout=timeout or site.timeout)
 
     def newest_id(self) -> int:
         """See ports.EventLog."""

@@ -92,7 +92,7 @@ def _log(config: str | None, site: str) -> SiteEventLog:
 
 
 def _open(site: SiteSettings) -> SiteEventLog:
-    return SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    return SiteEventLog.of(site)
 
 
 def _lines(known: Known, given: list[Reason], config: str, now: float, note: str) -> Iterator[str]:

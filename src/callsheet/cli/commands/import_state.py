@@ -82,7 +82,7 @@ def _newest(site: SiteSettings) -> int:
     """The newest event's id, for plugins that the file doesn't know. Raises SiteError."""
     from callsheet.site.event_log import SiteEventLog  # noqa: PLC0415 - loads the whole client
 
-    log = SiteEventLog(site.name, site.url, site.script, site.key.reveal(), proxy=site.proxy, timeout=site.timeout)
+    log = SiteEventLog.of(site)
     try:
         return log.newest_id()
     finally:

@@ -68,7 +68,7 @@ def command(
     if [to_newest, first is not None, same_log].count(True) != 1:
         raise click.UsageError("Say where to go on: --to-newest, --from ID, or --same-log for a site that has only moved.")
     chosen = choose_site(load(find_config(config)), site)
-    log = SiteEventLog(chosen.name, chosen.url, chosen.script, chosen.key.reveal(), proxy=chosen.proxy, timeout=chosen.timeout)
+    log = SiteEventLog.of(chosen)
     with opened(config) as at:
         state = at.ledger.site(chosen.name)
         if state.cursor is None:
