@@ -24,7 +24,7 @@ from callsheet.first_start import FirstStart
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.ports import EventLog
 from callsheet.services.dispatch import Dispatch
-from callsheet.services.heartbeat import HeartbeatService, MaintenanceService
+from callsheet.services.heartbeat import HeartbeatService, MailHealth, MaintenanceService
 from callsheet.services.intake import IntakeService
 from callsheet.services.live_reader import Reading
 from callsheet.services.plugin_registry import PluginRegistry
@@ -151,6 +151,7 @@ class Daemon:
         )
         intakes += [self._intake(site, ledger, registry, dispatch.wake, first_start) for site in sites]
         replays += [_replay(site, ledger, registry, dispatch.wake, intake) for site, intake in zip(sites, intakes, strict=True)]
+        mail = MailHealth()
         heartbeat = HeartbeatService(
             ledger,
             Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source), folders=_folders(self._settings)),
@@ -161,6 +162,7 @@ class Daemon:
             stop=self.stop,
             lost=ledger.guard.lost,
             services=lambda: (*feeding, dispatch, heartbeat),
+            conditions=lambda: (*registry.findings.conditions(), *mail.conditions()),
         )
         schemas = {site.name: _schema(site, self._settings.state) for site in sites}
         beside = [MaintenanceService(ledger, history=self._settings.history), SchemaCheckService(registry, schemas)]
@@ -172,6 +174,7 @@ class Daemon:
         finally:
             telemetry.emit("daemon.stopping", reason=self._reason)
             self._end(feeding, dispatch, executor, heartbeat)
+            mail.close()
 
     def _end(self, feeding: Sequence[Service], dispatch: Dispatch, executor: LocalExecutor, heartbeat: HeartbeatService) -> None:
         """Take on nothing more; let what runs finish, and settle each as it does; beat until that is over."""

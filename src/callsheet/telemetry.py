@@ -85,7 +85,8 @@ SIGNALS: dict[str, str] = {
     "ledger.lost": "problem (which of its files was removed or replaced): the daemon stops",
     "upkeep.pruned": "deliveries, events",
     "log.dropped": "log (what it is called), count: lines that were left out, since it hung; it is written again",
-    "mail.failed": "server, error, waiting",
+    "mail.failed": "server, error, waiting (how many are tried again), dropped (how many are not)",
+    "mail.sent": "server",
 }
 
 

@@ -21,8 +21,10 @@ from callsheet.domain.callback import PluginKey
 from callsheet.logs.mail_handler import MailHandler
 from callsheet.logs.mail_message import MailMessage
 from callsheet.logs.mailer import MOST_WAITING, Mailer
+from callsheet.services.heartbeat import MailHealth
 from callsheet.settings import MailSettings, Secret
 from callsheet.telemetry import emit, recording
+from tests.support.waiting import until
 
 TD = "td@studio.test"
 HELD_BACK = 30.0  # seconds that a test waits for a fact at most
@@ -193,6 +195,27 @@ def test_dead_server_is_said_and_the_mail_comes_once_it_lives(mailbox: Mailbox) 
     mail.close()
     controller.stop()
     assert len(mailbox.mails) == 1
+
+
+def test_mails_that_can_not_be_sent_are_a_condition_until_one_gets_through(mailbox: Mailbox) -> None:
+    port = free_port()
+    health = MailHealth(clock=lambda: 7.0)
+    mail = MailHandler(settings(port), first_wait=0.05)
+    assert health.conditions() == []
+    with recording("mail.failed") as heard:
+        mail(failure(), None)
+        heard.wait_for("mail.failed", count=2)
+    (found,) = health.conditions()
+    assert (found.kind, found.place, found.since) == ("mail", f"127.0.0.1:{port}", 7.0)
+    assert f"can't be sent through 127.0.0.1:{port} (1 wait): " in found.what
+
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    mailbox.wait_for(1)
+    until(lambda: health.conditions() == [])
+    mail.close()
+    health.close()
+    controller.stop()
 
 
 def test_silent_server_holds_up_nobody_and_the_queue_stays_bounded() -> None:

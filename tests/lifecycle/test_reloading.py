@@ -140,6 +140,8 @@ def test_a_folder_that_vanishes_takes_no_plugin_with_it(studio: Studio) -> None:
         first = one_more(studio, daemon, "plugin")
         studio.plugins.rename(away)
         daemon.until(lambda: daemon.said("the folder is not there"))
+        key = f"plugin-folder:studio::{studio.plugins}"
+        daemon.until(lambda: [one["key"] for one in studio.status()["trouble"]] == [key])
         second = one_more(studio, daemon, "plugin")
         assert standing(studio, "plugin") is PluginState.READY
 
@@ -149,6 +151,22 @@ def test_a_folder_that_vanishes_takes_no_plugin_with_it(studio: Studio) -> None:
         third = one_more(studio, daemon, "plugin")
         assert studio.trace.events("plugin") == [first, second, third]
         assert not daemon.said("is gone")
+        daemon.until(lambda: studio.status()["well"])
+
+
+def test_a_start_without_its_folder_begins_all_the_same_and_says_so(studio: Studio) -> None:
+    studio.write("plugin", noting())
+    away = studio.plugins.with_name("away")
+    with studio.started() as daemon:
+        first = one_more(studio, daemon, "plugin")
+        daemon.stop()
+    studio.plugins.rename(away)
+    with studio.start() as daemon:
+        daemon.until(lambda: f"plugin-folder:studio::{studio.plugins}" in [one["key"] for one in studio.status()["trouble"]])
+        missed = studio.sandbox.add_event("Shotgun_Task_Change")
+        away.rename(studio.plugins)
+        daemon.until(lambda: studio.trace.events("plugin") == [first, missed])
+        daemon.until(lambda: studio.status()["well"])
 
 
 def test_what_can_not_be_a_plugin_is_told_and_disturbs_nobody(studio: Studio) -> None:

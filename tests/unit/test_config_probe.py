@@ -255,6 +255,19 @@ def test_check_says_what_is_wrong_with_a_site(toml: Path) -> None:
     assert said.endswith("Trouble with studio. The daemon can start all the same: it tries on, and catches up.\n")
 
 
+def test_check_says_that_a_folder_of_plugins_is_away(toml: Path, unused_port: int) -> None:
+    (toml.parent / "plugins").rename(toml.parent / "elsewhere")
+    code, said = check(toml, unused_port, "--offline")
+    assert code == 1
+    assert f"note: {toml}:6: [sites.studio] plugins: folder {toml.parent}/plugins does not exist" in said
+    assert f"  trouble: the folder {toml.parent}/plugins is not there" in said
+    assert said.endswith("Trouble with studio. The daemon can start all the same: it tries on, and catches up.\n")
+
+    code, said = check(toml, unused_port, "--offline", "--json")
+    assert code == 1
+    assert json.loads(said)["sites"][0]["missing"] == [f"{toml.parent}/plugins"]
+
+
 def test_check_asks_nobody_when_offline(toml: Path, unused_port: int) -> None:
     code, said = check(toml, unused_port, "--offline")
 
@@ -281,6 +294,7 @@ def test_check_gives_facts_as_json(toml: Path) -> None:
                 "script": "event_daemon",
                 "newest": 4711,
                 "problem": None,
+                "missing": [],
                 "plugins": [{"plugin": name, "path": f"{toml.parent}/plugins/{name}.py"} for name in ("a", "b")],
                 "left_out": [
                     {

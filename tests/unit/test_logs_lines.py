@@ -311,6 +311,7 @@ def test_every_signal_is_told_or_left_out_for_a_reason() -> None:
         "plugin.record": "a record already",
         "plugin.output": "folded before it is told",
         "plugin.emails": "for the mail alone",
+        "mail.sent": "one per mail; that mails get through again shows in `status`",
         "cascade.stopped": "the delivery fails with that reason, and delivery.failed tells it",
         "delivery.settled": "one per callback that ran: the timing log's",
     }
@@ -389,7 +390,7 @@ def test_mail_thread_and_lines_do_not_feed_each_other(log: Log) -> None:
         heard.append(signal.name)
 
     subscribe(listen)
-    emit("mail.failed", server="mx:25", error="refused", waiting=2)
+    emit("mail.failed", server="mx:25", error="refused", waiting=2, dropped=0)
     unsubscribe(listen)
 
     assert "engine - WARNING - Mail through mx:25 failed: refused. 2 mails wait" in log.body()

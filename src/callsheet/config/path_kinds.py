@@ -77,7 +77,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Folders that are there; a list of paths, comma-separated in a conf."""
+    """Folders, which may be away for now; a list of paths, comma-separated in a conf."""
 
     expected: str = 'a list of folders such as ["plugins/"]'
 
@@ -88,22 +88,33 @@ class Folders:
     def parse(self, value: object, around: ParseContext) -> tuple[Path, ...]:
         """See Kind."""
         folders = [expand(word, around) for word in Words(self.expected).parse(value, around)]
-        wrong = [text for folder in folders if (text := _trouble(folder))]
+        wrong = [f"{one} is a file, expected a folder of plugins; name the folder it stands in" for one in folders if _is_file(one)]
         if wrong:
             raise BadValueError(*wrong)
+        # No mistake of this file: a share may be away, and the other plugins are to run meanwhile.
+        around.remarks += [text for folder in folders if (text := _trouble(folder))]
         return tuple(dict.fromkeys(folders))
+
+
+def _is_file(folder: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(folder.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _trouble(folder: Path) -> str | None:
     try:
-        found = folder.stat()
+        folder.stat()
     except FileNotFoundError:
-        return f"folder {folder} does not exist; create it, or mend the path"
+        what = "does not exist; create it, or correct the path"
     except OSError as error:
-        return f"folder {folder} can't be read: {in_words(error)}"
-    if stat.S_ISDIR(found.st_mode):
-        return None if os.access(folder, os.R_OK | os.X_OK) else f"folder {folder} can't be read; correct its permissions"
-    return f"{folder} is a file, expected a folder of plugins; name the folder it stands in"
+        what = f"can't be read: {in_words(error).rstrip('.')}"
+    else:
+        if os.access(folder, os.R_OK | os.X_OK):
+            return None
+        what = "can't be read; correct its permissions"
+    return f"folder {folder} {what}. The daemon starts all the same, and looks for it every second"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,13 @@ class Mailer:
             left = len(self._waiting)
             self._waiting.clear()
         if left or self._thread.is_alive():
-            emit("mail.failed", server=self._server, error=f"{left or 'some'} mails were not sent before the end", waiting=0)
+            emit(
+                "mail.failed",
+                server=self._server,
+                error=f"{left or 'some'} mails were not sent before the end",
+                waiting=0,
+                dropped=left,
+            )
 
     @property
     def _server(self) -> str:
@@ -132,7 +138,7 @@ class Mailer:
         try:
             mail = message(letter, self._settings.sender, self._settings.subject, lost)
         except Exception as error:  # noqa: BLE001 - the email package raises all sorts for an address that is none
-            self._say(f"no mail can be written to {', '.join(letter.to)}: {error!r}; this one is dropped")
+            self._say(f"no mail can be written to {', '.join(letter.to)}: {error!r}; this one is dropped", dropped=1)
             return
         try:
             refused = smtp.send_message(mail, to_addrs=letter.to)
@@ -142,12 +148,14 @@ class Mailer:
                 raise
             with contextlib.suppress(OSError):
                 smtp.rset()  # the next letter begins anew
-            self._say(f"the mail to {', '.join(letter.to)} was refused and is dropped: {_words(error)}")
+            self._say(f"the mail to {', '.join(letter.to)} was refused and is dropped: {_words(error)}", dropped=1)
             return
         with self._changed:
             self._lost -= lost
         if refused:
             self._say(f"refused for {', '.join(refused)}, delivered to the others")
+        else:
+            emit("mail.sent", server=self._server)
 
     def _put_back(self, letter: MailMessage) -> None:
         with self._changed:
@@ -162,8 +170,8 @@ class Mailer:
             self._not_before = time.monotonic() + self._wait
         self._say(_words(error))
 
-    def _say(self, error: str) -> None:
-        emit("mail.failed", server=self._server, error=error, waiting=len(self._waiting))
+    def _say(self, error: str, *, dropped: int = 0) -> None:
+        emit("mail.failed", server=self._server, error=error, waiting=len(self._waiting), dropped=dropped)
 
 
 def _for_good(error: Exception) -> bool:

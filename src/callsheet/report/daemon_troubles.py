@@ -18,8 +18,8 @@ LEAST_FREE, LEAST_SHARE, MOST_NEEDED, MOST_SHARE = 200e6, 0.02, 2e9, 0.1
 LEAST_FILES = 100
 
 CURES = {
-    "plugin-folder": "Its plugins that are loaded go on, others wait for it, and get all that they miss. Mount or create it again, "
-    "or correct `plugins`.",
+    "plugin-folder": "Mount or create it, or correct `plugins`; it is looked for every second. Plugins that ran from it before get "
+    "all that they miss; new ones begin once they are found.",
     "plugin-file": "Correct it, or remove it; the folder is looked at every second.",
     "mail": "Correct [mail] or the server; what waits is sent by itself then. `{check}` says what the configuration has.",
     "script-silent": "Turn on `Generate Event Log Entries` of that script in the site's Scripts page, unless it is meant: what it "

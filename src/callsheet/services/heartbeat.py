@@ -97,6 +97,39 @@ class HeartbeatService(Service):
         self._ledger.beat(beat, list(self._health()))
 
 
+class MailHealth:
+    """Whether mails get through, by what the mailer tells."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._now = clock
+        self._failing: tuple[float, str, str] | None = None
+        self._waiting = self._dropped = 0
+        telemetry.subscribe(self._hear, "mail.failed", "mail.sent")
+
+    def conditions(self) -> list[Condition]:
+        """That mails can't be sent, from the first that failed until one gets through."""
+        if self._failing is None:
+            return []
+        since, server, error = self._failing
+        lost = f", {self._dropped} are given up" if self._dropped else ""
+        what = f"Mails can't be sent through {server} ({self._waiting} wait{lost}): {error}."
+        return [Condition("mail", what, since, place=server)]
+
+    def close(self) -> None:
+        """Hear no more."""
+        telemetry.unsubscribe(self._hear)
+
+    def _hear(self, signal: telemetry.Signal) -> None:
+        facts = signal.facts
+        if signal.name == "mail.sent":
+            self._failing, self._dropped = None, 0
+            return
+        self._waiting = facts["waiting"]
+        self._dropped += facts["dropped"]
+        since = self._now() if self._failing is None else self._failing[0]
+        self._failing = (since, facts["server"], facts["error"].rstrip("."))
+
+
 class MaintenanceService(Service):
     """Prunes what is older than the history."""
 

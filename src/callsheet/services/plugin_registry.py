@@ -17,6 +17,7 @@ from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.errors import StateError
 from callsheet.ports import Executor, Ledger
 from callsheet.services import bisection
+from callsheet.services.look_findings import LookFindings
 from callsheet.services.service import Service
 from callsheet.timed_io import TimedIo
 
@@ -100,7 +101,8 @@ class PluginRegistry(Service):
         self._late: dict[str, list[LateCallback]] = {site: [] for site in folders}
         self._looked: set[str] = set()
         self._started: set[str] = set()
-        self._told: set[tuple[str, str]] = set()
+        self.findings = LookFindings(clock)
+        """What was odd at the last look."""
         self._ordered: set[PluginKey] = set()
         """Those to be loaded anew, though nothing of them has changed."""
         self._progress = time.monotonic()
@@ -211,6 +213,7 @@ class PluginRegistry(Service):
             return any(state is PluginState.LOADING or (state is PluginState.READY and key not in free) for key, state in alive)
 
     def _look(self, site: str, found: Discovery) -> None:
+        unloadable: list[tuple[str, str]] = []
         with self._lock:
             present = {file.key for file in found.plugins}
             if site not in self._looked:
@@ -222,7 +225,8 @@ class PluginRegistry(Service):
                 except StateError:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever is odd about a file, the look goes on to the others
-                    self._tell(site, file.path, f"it can't be loaded ({type(error).__name__}: {error}); rename or replace it")
+                    reason = f"it can't be loaded ({type(error).__name__}: {error}); rename or replace it"
+                    unloadable.append((file.path, reason))
             missing = {str(folder) for folder in found.missing}
             for key, known in self._known.items():
                 # A folder that is away (a mount, a network share) says nothing about the plugins in it: they keep running.
@@ -232,11 +236,7 @@ class PluginRegistry(Service):
                     self._ordered.discard(key)
                     self._lose(known)
             self._looked.add(site)
-        for path, reason in found.left_out:
-            self._tell(site, str(path), reason)
-        for folder in found.missing:
-            what = "does not answer" if folder in found.hanging else "is not there"
-            self._tell(site, str(folder), f"the folder {what}; plugins loaded from it go on, new ones wait for it")
+        self.findings.note(site, found, unloadable)
 
     def _meet(self, file: PluginFile) -> None:
         """Load it if it is new, or another one than before; note where it stands."""
@@ -311,22 +311,6 @@ class PluginRegistry(Service):
         ready = {one.file.key.name: one.callbacks for one in mine if one.state is PluginState.READY}
         self._ready[site] = Ready(self._ready[site].version + 1, ready)
         self._callbacks = {callback.key: callback for one in self._known.values() for callback in one.callbacks}
-
-    def _tell(self, site: str, path: str, reason: str) -> None:
-        if (path, reason) in self._told:
-            return
-        self._told.add((path, reason))
-        telemetry.emit(
-            "plugin.broken",
-            site=site,
-            plugin=Path(path).stem,
-            path=path,
-            where="find",
-            problem=f"{path}: {reason}",
-            level="WARNING",
-            logger="engine",
-            passing=False,
-        )
 
 
 def _tell_broken(manifest: Manifest, path: str) -> None:

@@ -47,7 +47,8 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     Says every mistake at once, with its line and its cure. Then asks each site for its newest event, with the script and key given
     for it, and lists the plugins found. Changes nothing.
 
-    Exits 0 if all is well, 1 if a site does not answer or refuses the key, 2 if the configuration can't be used.
+    Exits 0 if all is well, 1 if a site does not answer or refuses the key, or a folder of plugins is away, 2 if the configuration
+    can't be used.
     """
     from callsheet.config import load_with_notes  # noqa: PLC0415 - `--help` does without it
 
@@ -61,7 +62,7 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
         print_json({"config": str(path), "well": False, "problems": error.problems, "notes": [], "sites": []})
         return MISTAKEN
     checked = [_check(site, offline=offline) for site in loaded.settings.sites]
-    well = all(one.problem is None for one in checked)
+    well = all(one.problem is None and not one.found.missing for one in checked)
     if as_json:
         print_json(_facts(path, loaded.settings, loaded.notes, checked, well=well))
     else:
@@ -95,7 +96,7 @@ def _lines(path: Path, settings: Settings, notes: tuple[str, ...], checked: list
     lines = [f"{path}: no mistakes", *(f"note: {note}" for note in notes), f"state: {settings.state}"]
     for one in checked:
         lines += ["", *_site_lines(one, offline=offline)]
-    bad = [one.site.name for one in checked if one.problem]
+    bad = [one.site.name for one in checked if one.problem or one.found.missing]
     if bad:
         lines += ["", f"Trouble with {', '.join(bad)}. The daemon can start all the same: it tries on, and catches up."]
     else:
@@ -111,6 +112,9 @@ def _site_lines(one: _Checked, *, offline: bool) -> list[str]:
         lines.append(f"  answers, and accepts script {one.site.script!r}; its newest event is {one.newest}")
     folders = ", ".join(str(folder) for folder in one.site.plugins)
     lines.append(f"  {count(len(one.found.plugins), 'plugin')} in {folders}")
+    for folder in one.found.missing:
+        what = "does not answer" if folder in one.found.hanging else "is not there, or can't be read"
+        lines.append(click.style(f"  trouble: the folder {folder} {what}; create or mount it, or correct the path", fg="red"))
     lines += [f"    {plugin.key.name}" for plugin in one.found.plugins]
     lines += [f"    left out: {left.path.name}: {left.reason}" for left in one.found.left_out]
     return lines
@@ -131,6 +135,7 @@ def _facts(path: Path, settings: Settings, notes: tuple[str, ...], checked: list
                 "newest": one.newest,
                 "problem": one.problem,
                 "plugins": [{"plugin": plugin.key.name, "path": plugin.path} for plugin in one.found.plugins],
+                "missing": [str(folder) for folder in one.found.missing],
                 "left_out": [{"path": str(left.path), "reason": left.reason} for left in one.found.left_out],
             }
             for one in checked
