@@ -11,11 +11,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import Stamp
@@ -67,6 +67,19 @@ class _Seen:
     text: bytes = b""
 
 
+class WatchedFile(Protocol):
+    """A file that is watched: of a plugin, or of a module that plugins import. ``key`` tells it from others."""
+
+    @property
+    def key(self) -> Hashable: ...  # noqa: D102 - see above
+
+    @property
+    def path(self) -> str: ...  # noqa: D102 - see above
+
+    @property
+    def stamp(self) -> Stamp | None: ...  # noqa: D102 - see above
+
+
 class Watch:
     """Tells which files are other ones than those that were loaded: newer or older, moved there, or reached by another link.
 
@@ -77,24 +90,29 @@ class Watch:
     def __init__(self, steady: Callable[[], float] = time.monotonic, io: TimedIo | None = None) -> None:
         self._steady = steady
         self._io = io or TimedIo()
-        self._loaded: dict[PluginKey, _Seen] = {}
-        self._changing: dict[PluginKey, _Seen] = {}
+        self._loaded: dict[Hashable, _Seen] = {}
+        self._changing: dict[Hashable, _Seen] = {}
         self.restless = False
         """A file has changed, and is to be looked at again in SETTLE seconds; whoever takes note of it unsets this."""
 
-    def loaded(self, file: PluginFile) -> None:
-        """The file is loaded, as it is now."""
+    def loaded(self, file: WatchedFile) -> None:
+        """The file is loaded, as it is now; without a stamp: as it was before it became what it is now."""
         self._changing.pop(file.key, None)
         self._loaded[file.key] = _Seen(file.stamp, self._steady(), self._text_of(file) or b"")
 
-    def gone(self, key: PluginKey) -> bool:
+    def gone(self, key: Hashable) -> bool:
         """The file was not found; whether that has lasted, so that it is not just being replaced."""
         if not self._has_settled(key, None):
             return False
         self._loaded.pop(key, None)
         return True
 
-    def is_another(self, file: PluginFile) -> bool:
+    def forget(self, key: Hashable) -> None:
+        """The file is not watched any more."""
+        self._loaded.pop(key, None)
+        self._changing.pop(key, None)
+
+    def is_another(self, file: WatchedFile) -> bool:
         """Whether it is to be loaded: it was not yet, or has changed since, and does not change any more."""
         loaded = self._loaded.get(file.key)
         if loaded is None or self._differs(file, loaded):
@@ -103,7 +121,7 @@ class Watch:
         self._changing.pop(file.key, None)
         return False
 
-    def _has_settled(self, key: PluginKey, stamp: Stamp | None) -> bool:
+    def _has_settled(self, key: Hashable, stamp: Stamp | None) -> bool:
         seen = self._changing.get(key)
         if seen is None or _written(seen.stamp) != _written(stamp):
             seen = self._changing[key] = _Seen(stamp, self._steady())
@@ -113,7 +131,7 @@ class Watch:
         del self._changing[key]
         return True
 
-    def _differs(self, file: PluginFile, loaded: _Seen) -> bool:
+    def _differs(self, file: WatchedFile, loaded: _Seen) -> bool:
         before, now = loaded.stamp, file.stamp
         if now == before and self._steady() - loaded.at > 2 * COARSE:
             return False
@@ -123,7 +141,7 @@ class Watch:
         text = self._text_of(file)
         return text is not None and text != loaded.text
 
-    def _text_of(self, file: PluginFile) -> bytes | None:
+    def _text_of(self, file: WatchedFile) -> bytes | None:
         return _text_of(file, self._io)
 
 
@@ -132,7 +150,7 @@ def _written(stamp: Stamp | None) -> tuple[int, int, str] | None:
     return stamp and (stamp.mtime, stamp.size, stamp.real)
 
 
-def _text_of(file: PluginFile, io: TimedIo) -> bytes | None:
+def _text_of(file: WatchedFile, io: TimedIo) -> bytes | None:
     """What tells the file's text from another one; None while its folder hangs."""
     path = Path(file.path)
     try:
@@ -151,10 +169,15 @@ def fingerprint(file: PluginFile, before: str, io: TimedIo) -> str:
     stamp, text = file.stamp, _text_of(file, io)
     if stamp is None or text is None:
         return before
-    now = f"{stamp.mtime} {text.hex()} {storable(stamp.real)}"
-    mtime, _, rest = before.partition(" ")
+    now = f"{stamp.mtime} {text.hex()} {storable(stamp.real)}".replace("\n", " ")
+    mtime, _, rest = before.partition("\n")[0].partition(" ")
     same = rest == now.partition(" ")[2] and abs(int(mtime) - stamp.mtime) < COARSE * 1e9
     return before if same else now
+
+
+def renewed(kept: str, now: float) -> str:
+    """The fingerprint ``kept`` of a file that counts as another one from ``now`` on (epoch): a module that it imports is one."""
+    return f"{kept.partition(chr(10))[0]}\n{now}"
 
 
 def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:

@@ -14,7 +14,7 @@ from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, Outcome, Repor
 from callsheet.domain.event import Event
 from callsheet.domain.operation import DaemonCommand, Operation
 from callsheet.domain.overview import Changed, Described, Heartbeat, Overview, SiteHealth, WorkerRow
-from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.plugin import Manifest, PluginFile, PluginImports, PluginRecord, PluginState
 from callsheet.domain.reading import Fingerprint, Gap, Intake, SiteState
 
 
@@ -176,7 +176,7 @@ class Ledger(Protocol):
         """Close; further calls are errors."""
 
 
-Message = Manifest | Report | RunEnded
+Message = Manifest | PluginImports | Report | RunEnded
 
 
 class Executor(Protocol):

@@ -38,6 +38,7 @@ SIGNALS: dict[str, str] = {
     "gap.ignored": "site, first, last: older than the window when first missed",
     "plugin.loading": "site, plugin, path",
     "plugin.reloading": "site, plugin, path",
+    "plugin.helper_changed": "site, plugin, path, helper: a module that the plugin imports has changed, so it is loaded anew",
     "plugin.ready": "site, plugin, path, callbacks (names), pid, python",
     "plugin.broken": (
         "site, plugin, path, where (find|import|register|describe|site), problem, level (WARNING|ERROR|CRITICAL), logger, "

@@ -42,6 +42,17 @@ def test_a_changed_file_is_loaded_anew_with_the_helper_beside_it(studio: Studio)
         assert studio.trace.events("plugin") == [first, second]
 
 
+def test_a_changed_module_is_enough_to_load_what_imports_it(studio: Studio) -> None:
+    (studio.plugins / "lib").mkdir()
+    studio.write("lib/names", "WORD = 'old'\n")
+    studio.write("plugin", "from lib import names\n" + noting("note(names.WORD, event)"))
+    with studio.started() as daemon:
+        one_more(studio, daemon, "plugin", "old")
+        studio.write("lib/names", "WORD = 'renewed'\n")
+        daemon.until(lambda: daemon.said("lib/names.py has changed, which it imports."))
+        one_more(studio, daemon, "plugin", "renewed")
+
+
 def test_a_reload_on_order_is_a_new_process(studio: Studio) -> None:
     # Given a plugin that reads its settings when it is imported, from a file that nobody watches
     settings = studio.folder / "settings.txt"

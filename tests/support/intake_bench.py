@@ -11,8 +11,8 @@ from callsheet.domain.plugin import PluginFile, PluginState
 from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.services.intake import IntakeService
+from callsheet.services.known_plugins import LateCallback, Ready
 from callsheet.services.live_reader import Reading
-from callsheet.services.plugin_registry import LateCallback, Ready
 from callsheet.services.site_health import SiteMonitor
 from tests.support.events import CREATED_AT, SITE, callback
 from tests.support.memory_log import MemoryLog

@@ -18,7 +18,7 @@ from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.overview import Heartbeat, SiteHealth
 from callsheet.domain.plugin import DAEMON, PluginFile, PluginState
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.services.plugin_registry import LateCallback
+from callsheet.services.known_plugins import LateCallback
 from callsheet.wire.causality import Signature
 from tests.support.events import SITE, callback, event
 from tests.support.intake_bench import NOW, Desk

@@ -16,13 +16,14 @@ import pytest
 
 from callsheet import telemetry
 from callsheet.domain.callback import CallbackKey, PluginKey
-from callsheet.domain.delivery import NewDelivery
+from callsheet.domain.delivery import NewDelivery, Outcome, State
 from callsheet.domain.overview import Heartbeat
-from callsheet.domain.plugin import Manifest, PluginFile, PluginRecord, PluginState
+from callsheet.domain.plugin import ImportedFile, Manifest, PluginFile, PluginImports, PluginRecord, PluginState
 from callsheet.domain.reading import Intake
 from callsheet.ledgers.sqlite import SqliteLedger
 from callsheet.services.heartbeat import HeartbeatService
-from callsheet.services.plugin_registry import AS_IS_LOADS, LOADING_LOADS, PluginRegistry
+from callsheet.services.known_plugins import AS_IS_LOADS, LOADING_LOADS
+from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.telemetry import recording
 from callsheet.testing.inline_executor import InlineExecutor
 from tests.support.events import callback, event
@@ -236,6 +237,116 @@ def test_a_plugin_is_loaded_anew_on_order_though_it_has_not_changed(
     for _ in range(2):
         bench.registry.step()
     assert [file.generation for file in bench.executor.files] == [1, 2][:times]
+
+
+@dataclass
+class Helper:
+    """A module that the bench's plugin has imported."""
+
+    bench: Bench
+    path: Path
+
+    def write(self, text: str, mtime: float = 1e9) -> None:
+        self.path.write_text(text)
+        os.utime(self.path, (mtime, mtime))
+
+    def imported(self) -> None:
+        """The plugin, as loaded last, has imported it as it is now."""
+        stat = self.path.stat() if self.path.exists() else None
+        found = ImportedFile(str(self.path), stat.st_mtime if stat else None, stat.st_size if stat else None)
+        self.bench.registry.imported(PluginImports(KEY, self.bench.executor.files[-1].generation, (found,)))
+
+    def loads(self, number: int) -> None:
+        """Wait for so many loads of the plugin."""
+        until(lambda: self.bench.registry.step() and len(self.bench.executor.files) == number)
+
+
+@pytest.fixture
+def helper(bench: Bench, tmp_path: Path) -> Helper:
+    return Helper(bench, tmp_path / "plugins" / "lib" / "names.txt")
+
+
+def test_a_plugin_is_loaded_anew_when_a_module_that_it_imports_has_changed(bench: Bench, helper: Helper) -> None:
+    # Given a plugin that is held, and has imported a module
+    helper.path.parent.mkdir()
+    helper.write("old")
+    helper.imported()
+    bench.meets("first", problem=None)
+    bench.ledger.record(Intake(SITE, (NewDelivery(CallbackKey(KEY, "first"), 0, event(7), "lane"),), cursor=7), 1.0)
+    (run,), _ = bench.ledger.claim({KEY: 1}, 1, "me", 2.0)
+    bench.ledger.settle([Outcome(run.deliveries[0].id, State.HELD, 1, 0, 2.0, 2.0)], [run.id], 2.0)
+    # When the module goes, then nothing happens; it may come back
+    helper.path.rename(helper.path.with_suffix(".away"))
+    bench.registry.step()
+    helper.path.with_suffix(".away").rename(helper.path)
+    # When it is another one, then the plugin is loaded, and goes on as after a change of its own file
+    helper.write("new", 1e9 + 60)
+    with telemetry.recording("plugin.helper_changed", "lane.released") as recorder:
+        helper.loads(2)
+        helper.imported()
+        bench.meets("first", problem=None)
+        assert [one.facts["helper"] for one in recorder.named("plugin.helper_changed")] == [str(helper.path)]
+        assert len(recorder.named("lane.released")) == 1
+    # And it is not loaded again and again
+    bench.registry.step()
+    assert len(bench.executor.files) == 2
+
+
+def test_a_module_that_changed_while_the_plugin_was_loaded_is_noticed(bench: Bench, helper: Helper) -> None:
+    helper.path.parent.mkdir()
+    helper.write("old")
+    helper.imported()
+    helper.write("new and longer", 1e9 + 1)
+    bench.meets("first", problem=None)
+    helper.loads(2)
+
+
+def test_a_module_for_want_of_which_a_plugin_is_broken_is_waited_for(bench: Bench, helper: Helper) -> None:
+    helper.imported()
+    bench.registry.described(Manifest(KEY, 1, problem="No module named names"))
+    bench.registry.step()
+    assert len(bench.executor.files) == 1
+    helper.path.parent.mkdir()
+    helper.write("there")
+    helper.loads(2)
+
+
+def test_what_an_earlier_load_has_imported_counts_no_more(bench: Bench, helper: Helper) -> None:
+    helper.path.parent.mkdir()
+    helper.write("old")
+    helper.imported()
+    bench.meets("first", problem=None)
+    bench.registry.reload()
+    helper.loads(2)
+    bench.registry.imported(PluginImports(KEY, 1, (ImportedFile(str(helper.path), 1.0, 1),)))  # late news of the first load
+    helper.write("new", 1e9 + 60)
+    for _ in range(2):
+        bench.registry.step()
+    assert not bench.registry._helpers.changed(SITE)
+    assert len(bench.executor.files) == 2
+
+
+@pytest.mark.parametrize(("written", "released"), [(-60.0, 0), (60.0, 1)])
+def test_a_module_fixed_while_no_daemon_ran_lets_what_is_held_go_on(
+    bench: Bench, helper: Helper, written: float, released: int
+) -> None:
+    # Given a held plugin in an earlier life of the daemon
+    helper.path.parent.mkdir()
+    helper.write("old")
+    helper.imported()
+    bench.meets("first", problem=None)
+    noted = bench.record.updated_at
+    bench.ledger.record(Intake(SITE, (NewDelivery(CallbackKey(KEY, "first"), 0, event(7), "lane"),), cursor=7), 1.0)
+    (run,), _ = bench.ledger.claim({KEY: 1}, 1, "me", 2.0)
+    bench.ledger.settle([Outcome(run.deliveries[0].id, State.HELD, 1, 0, 2.0, 2.0)], [run.id], 2.0)
+    # When the module is written before or after that, and the daemon starts
+    helper.write("new", noted + written)
+    bench.registry = PluginRegistry({SITE: [helper.path.parent.parent]}, bench.executor, bench.ledger)  # type: ignore[arg-type]
+    bench.registry.step()
+    helper.imported()
+    with telemetry.recording("lane.released") as recorder:
+        bench.meets("first", problem=None)
+        assert len(recorder.signals) == released
 
 
 def test_a_plugin_that_met_an_outage_keeps_its_place_and_what_waits(bench: Bench) -> None:

@@ -29,8 +29,10 @@ _SHOWN = 3  # calls that were not answered
 class LoadError(Exception):
     """The plugin can't be used. The fields are those of the manifest."""
 
-    def __init__(self, problem: str, *, where: str, level: str, logger: str, passing: bool) -> None:
+    def __init__(self, problem: str, *, where: str, level: str, logger: str, passing: bool, missing: Optional[str] = None) -> None:
+        """``missing``: the module that was not found."""
         super().__init__(problem)
+        self.missing = missing
         self.problem = problem
         self.where = where
         self.level = level
@@ -189,6 +191,7 @@ class Plugin:
                 level="ERROR",
                 logger=self.logger.name,
                 passing=is_transient(error),
+                missing=error.name if isinstance(error, ModuleNotFoundError) else None,
             ) from None
 
     def _register(self, module: ModuleType, *, found_rules: bool) -> None:

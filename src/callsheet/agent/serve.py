@@ -13,6 +13,7 @@ from callsheet.agent import current_worker, loader, parent_death, stacks, stdio
 from callsheet.agent.api import Rule
 from callsheet.agent.coroutines import LOOPS, Orders
 from callsheet.agent.failures import Secrets
+from callsheet.agent.imports import Imports
 from callsheet.agent.log_forwarding import RecordHandler, at_work, reach
 from callsheet.agent.registration import LoadError, Plugin
 from callsheet.agent.runner import Runner
@@ -33,6 +34,7 @@ class Worker:
         self._runners: Dict[str, Runner] = {}
         self._pools: Dict[str, ThreadPoolExecutor] = {}
         self._secrets = Secrets()
+        self._imports = Imports()
         self._records = RecordHandler(channel.send, self._secrets)
         self._caller: Any = None
         self._caller_made = threading.Lock()
@@ -57,6 +59,8 @@ class Worker:
         loader.lend_client(setup["client"])
         client_hook.install()
         if setup["toolkit"] is None:
+            beside = os.path.dirname(os.path.abspath(setup["argv0"])) if setup["argv0"] else ""
+            self._imports.watch([*setup["helpers"], beside])  # a session's plugins have a worker of their own beside it
             self._work(setup)
         else:
             self._host(setup)
@@ -139,13 +143,17 @@ class Worker:
         at_work.plugin = name
         self._records.plugins.append(name)
         plugin = self._plugins[name] = Plugin(setup, order, self._channel.send, self._secrets, self._toolkit)
+        self._imports.folders.add(os.path.dirname(os.path.abspath(plugin.path)))
         try:
             plugin.load()
+            self._imports.tell_all(self._channel.send, name)
             with plugin.describing() as manifest:
                 frame = frames.encode(manifest)
                 self._make_ready(name, plugin)
                 self._channel.write(frame)
         except LoadError as trouble:
+            self._imports.missing(trouble.missing)
+            self._imports.tell_all(self._channel.send, name)
             self._channel.send(plugin.broken(trouble))
         except Exception as error:  # noqa: BLE001 - what it registered can't be looked at, or not be written down
             self._channel.send(plugin.broken(plugin.indescribable(error)))
@@ -163,6 +171,7 @@ class Worker:
     def _run(self, order: Message) -> None:
         at_work.plugin = order["plugin"]
         self._runners[order["plugin"]].run(order)
+        self._imports.tell_new(self._channel.send, order["plugin"])
 
     def _call(self, order: Message) -> None:
         at_work.plugin, at_work.mark = order["plugin"], order["mark"]

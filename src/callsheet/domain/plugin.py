@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from callsheet.domain.callback import Callback, PluginKey
 from callsheet.domain.delivery import Stamp
@@ -57,6 +58,26 @@ class Manifest:
     def site_failed(self) -> bool:
         """It has registered ``callbacks``, and maybe less than it would have, since the API did not answer meanwhile."""
         return self.where == "site"
+
+
+class ImportedFile(NamedTuple):
+    """A file that a module was imported from, with the time (epoch) and the size that the import met.
+
+    Neither: there was no such file, and the plugin could not be loaded for want of it.
+    """
+
+    path: str
+    mtime: float | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PluginImports:
+    """Modules that a plugin has imported, from its folder or from beside the configuration, while it loaded or later on."""
+
+    plugin: PluginKey
+    generation: int
+    files: tuple[ImportedFile, ...]
 
 
 DAEMON = "callsheet"

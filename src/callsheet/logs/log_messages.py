@@ -252,6 +252,7 @@ TABLE: dict[str, Entry] = {
     "gap.expired": Entry(WARNING, _gap_expired),
     "gap.ignored": Entry(INFO, lambda signal: Line(INFO, f"{_ids(signal.facts, 'Event', 'Events')} never happened - ignoring.")),
     "plugin.loading": _says(INFO, "Loading plugin at {path}"),
+    "plugin.helper_changed": _says(INFO, "Plugin {plugin} is loaded anew, since {helper} has changed, which it imports."),
     "plugin.reloading": _says(INFO, "Reloading plugin at {path}"),
     "plugin.ready": Entry(INFO, _ready),
     "plugin.broken": Entry(CRITICAL, _broken),

@@ -11,7 +11,7 @@ from callsheet import telemetry
 from callsheet.domain.delivery import NewDelivery
 from callsheet.domain.reading import Intake, SiteState
 from callsheet.ports import EventLog
-from callsheet.services.plugin_registry import Ready
+from callsheet.services.known_plugins import Ready
 from callsheet.services.router import Router, routed, tell_read
 from callsheet.services.site_health import SiteMonitor
 

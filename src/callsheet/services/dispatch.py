@@ -10,7 +10,7 @@ from collections.abc import Callable, Container
 from callsheet import telemetry
 from callsheet.domain.callback import Callback, OnDead, PluginKey, RetryPolicy
 from callsheet.domain.delivery import Delivery, Outcome, Report, Run, RunEnded, State, Verdict
-from callsheet.domain.plugin import Manifest
+from callsheet.domain.plugin import Manifest, PluginImports
 from callsheet.errors import StateError
 from callsheet.policy import loop_protection, retries
 from callsheet.ports import Executor, Ledger, Message
@@ -145,6 +145,9 @@ class Dispatch(Service):
         if isinstance(message, Manifest):
             self._registry.described(message)
             self._asked = True
+            return
+        if isinstance(message, PluginImports):
+            self._registry.imported(message)
             return
         if self._pending_since is None:
             self._pending_since = self._steady()

@@ -20,9 +20,10 @@ from callsheet.domain.reading import Intake, SiteState
 from callsheet.errors import SiteError
 from callsheet.ports import EventLog, Ledger
 from callsheet.services.catch_up import CatchUpReader
+from callsheet.services.known_plugins import LateCallback, Ready
 from callsheet.services.live_reader import LiveReader, Reading
 from callsheet.services.log_check import LogCheck
-from callsheet.services.plugin_registry import LateCallback, PluginRegistry, Ready
+from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.returned_plugins import ReturnedPlugins
 from callsheet.services.router import Router
 from callsheet.services.service import Service

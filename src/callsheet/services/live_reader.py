@@ -14,8 +14,9 @@ from callsheet.domain.reading import Gap, Intake, SiteState
 from callsheet.policy import gaps
 from callsheet.policy.log_identity import remembered
 from callsheet.ports import EventLog, Page
+from callsheet.services.known_plugins import Ready
 from callsheet.services.log_check import LogCheck
-from callsheet.services.plugin_registry import PluginRegistry, Ready
+from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.router import Router, has_passed, routed, tell_read
 from callsheet.services.site_health import SiteMonitor
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from math import inf
 from pathlib import Path
-from typing import NamedTuple
 
 from callsheet import telemetry
-from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint
+from callsheet.discovery import SETTLE, Discovery, Watch, discover, fingerprint, renewed
 from callsheet.domain.callback import GLOBAL, Callback, CallbackKey, PluginKey
 from callsheet.domain.overview import Described
-from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.domain.plugin import Manifest, PluginFile, PluginImports, PluginState
 from callsheet.errors import StateError
 from callsheet.ports import Executor, Ledger
 from callsheet.services import bisection
+from callsheet.services.helper_watch import HelperWatch
+from callsheet.services.known_plugins import AS_IS_LOADS, LOADING_LOADS, KnownPlugin, LateCallback, Ready, tell_broken
 from callsheet.services.look_findings import LookFindings
 from callsheet.services.service import Service
 from callsheet.timed_io import TimedIo
@@ -26,42 +28,6 @@ LOOK_EVERY = 1.0
 
 START_PATIENCE = 2.0
 """At the daemon's start the reading waits for plugins to register, as long as one does within this many seconds of the last."""
-
-LOADING_LOADS = 4
-"""With so many loads in vain, a plugin does not count as loading any more: a drain does not wait for it, nor do plugins that run in
-turn with it."""
-
-AS_IS_LOADS = 8
-"""After so many, in all of which the plugin registered the same, and the site answered its reading, that is taken for all there is:
-whatever it asks for is not going to be answered. They take a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The plugins of a site that can be routed to, in order. A new ``version`` with every change."""
-
-    version: int = 0
-    callbacks: Mapping[str, tuple[Callback, ...]] = field(default_factory=dict)
-
-
-class LateCallback(NamedTuple):
-    """A callback that a plugin registered after loading, while that event was being handled."""
-
-    plugin: str
-    callback: str
-    event_id: int
-
-
-@dataclass(slots=True)
-class _Known:
-    file: PluginFile
-    state: PluginState
-    callbacks: tuple[Callback, ...] = ()
-    problem: str | None = None
-    in_vain: int = 0
-    """How many loads in a row had a problem that passes."""
-    unchanged: int = 0
-    """How many of the last of these registered the same, while the site answered its reading."""
 
 
 class PluginRegistry(Service):
@@ -92,10 +58,13 @@ class PluginRegistry(Service):
         self._clock = clock
         self._io = TimedIo()
         self._watch = Watch(steady, self._io)
+        self._helpers = HelperWatch(folders, self._io, steady)
         self._lock = threading.RLock()
         self._fingerprints: dict[PluginKey, str] = {}
         """Of the files that were loaded last, in this life of the daemon or an earlier one."""
-        self._known: dict[PluginKey, _Known] = {}
+        self._last_life: dict[PluginKey, float] = {}
+        """When the daemon's last life took note of a plugin that was not described since."""
+        self._known: dict[PluginKey, KnownPlugin] = {}
         self._ready: dict[str, Ready] = {site: Ready() for site in folders}
         self._callbacks: dict[CallbackKey, Callback] = {}
         self._late: dict[str, list[LateCallback]] = {site: [] for site in folders}
@@ -114,9 +83,20 @@ class PluginRegistry(Service):
                 names = {one.file.path: key.name for key, one in self._known.items() if key.site == site}
             if site not in self._looked:
                 names = {record.path: record.key.name for record in self._ledger.plugins(site)}
+            changed = self._helpers.changed(site)
+            with self._lock:
+                for key, helper in changed.items():
+                    self._renew(key, helper)
             self._look(site, discover(site, folders, names, self._io))
-        restless, self._watch.restless = self._watch.restless, False
+        restless, self._watch.restless = self._watch.restless or self._helpers.restless, False
         return SETTLE if restless else LOOK_EVERY
+
+    def imported(self, imports: PluginImports) -> None:
+        """Take in which modules a plugin has imported: it is loaded anew when one of them changes."""
+        with self._lock:
+            known = self._known.get(imports.plugin)
+            if known is not None and known.file.generation == imports.generation:
+                self._helpers.imported(imports)
 
     def described(self, manifest: Manifest) -> None:
         """Take in what a worker said of its plugin. What comes from an older load than the last is stale, and dropped."""
@@ -128,7 +108,7 @@ class PluginRegistry(Service):
                 manifest = replace(manifest, callbacks=tuple(_in_turn(callback) for callback in manifest.callbacks))
             before = {one.key.name for one in known.callbacks} if known.state is PluginState.READY else set()
             if manifest.passing:
-                self._count_in_vain(known, manifest)
+                known.loaded_in_vain(manifest, answers=self._answers(manifest.plugin.site))
             else:
                 self._progress = time.monotonic()
                 known.in_vain = known.unchanged = 0
@@ -136,6 +116,8 @@ class PluginRegistry(Service):
                 known.state, described = PluginState.LOADING, Described()
                 self._ledger.enrol([known.file], known.state, self._clock(), problem=manifest.problem or "")
             else:
+                if manifest.problem is None and self._helpers.newest(manifest.plugin) > self._last_life.pop(manifest.plugin, inf):
+                    known.file = replace(known.file, fingerprint=self._renewed(manifest.plugin))
                 manifest, described = bisection.describe(self._ledger, known.file, manifest, self._clock())
                 known.state = PluginState.READY if manifest.problem is None else PluginState.BROKEN
             told, known.problem = known.problem, manifest.problem
@@ -146,7 +128,7 @@ class PluginRegistry(Service):
         facts = {"site": manifest.plugin.site, "plugin": manifest.plugin.name, "path": known.file.path}
         if manifest.problem is not None:
             if manifest.problem != told:
-                _tell_broken(manifest, known.file.path)
+                tell_broken(manifest, known.file.path)
             return
         names = [callback.key.name for callback in manifest.callbacks]
         telemetry.emit("plugin.ready", **facts, callbacks=names, pid=manifest.pid, python=manifest.python)
@@ -252,15 +234,7 @@ class PluginRegistry(Service):
             self._ledger.enrol([known.file], known.state, self._clock())
             self._publish(file.key.site)
 
-    def _count_in_vain(self, known: _Known, manifest: Manifest) -> None:
-        """Take note of another load that met a problem which passes."""
-        known.in_vain += 1
-        if not manifest.site_failed or not manifest.callbacks or not self._answers(manifest.plugin.site):
-            known.unchanged = 0
-        else:
-            known.unchanged = known.unchanged + 1 if manifest.callbacks == known.callbacks else 1
-
-    def _lacks_nothing(self, known: _Known) -> bool:
+    def _lacks_nothing(self, known: KnownPlugin) -> bool:
         """Whether the plugin has registered all that it had before."""
         before = next((one.callbacks for one in self._ledger.plugins(known.file.key.site) if one.key == known.file.key), ())
         return {one.key for one in before} <= {one.key for one in known.callbacks}
@@ -272,6 +246,7 @@ class PluginRegistry(Service):
         """
         for record in self._ledger.plugins(site):
             self._fingerprints[record.key] = record.fingerprint
+            self._last_life[record.key] = record.updated_at
             if record.key not in present and record.state is not PluginState.GONE:
                 file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
                 if Path(record.path).parent in missing:
@@ -281,6 +256,18 @@ class PluginRegistry(Service):
                 self._ledger.enrol([file], PluginState.GONE, self._clock())
                 telemetry.emit("plugin.gone", site=site, plugin=record.key.name, path=record.path, position=record.position)
 
+    def _renew(self, key: PluginKey, helper: str) -> None:
+        """Have a plugin loaded anew, and taken for another one, since a module that it imports has changed."""
+        known = self._known.get(key)
+        if known is not None and known.state is not PluginState.GONE:
+            telemetry.emit("plugin.helper_changed", site=key.site, plugin=key.name, path=known.file.path, helper=helper)
+            self._renewed(key)
+            self._ordered.add(key)
+
+    def _renewed(self, key: PluginKey) -> str:
+        self._fingerprints[key] = renewed(self._fingerprints.get(key, ""), self._clock())
+        return self._fingerprints[key]
+
     def _load(self, file: PluginFile) -> None:
         known = self._known.get(file.key)
         again = known is not None and known.state is not PluginState.GONE
@@ -289,19 +276,21 @@ class PluginRegistry(Service):
         # The ledger first: where it fails, the next look finds the plugin as it was, and does this again.
         self._ledger.enrol([file], PluginState.LOADING, self._clock())
         self._fingerprints[file.key] = file.fingerprint
-        self._known[file.key] = _Known(file, PluginState.LOADING)
+        self._known[file.key] = KnownPlugin(file, PluginState.LOADING)
         name = "plugin.reloading" if again else "plugin.loading"
         telemetry.emit(name, site=file.key.site, plugin=file.key.name, path=file.path)
         self._progress = time.monotonic()
         self._publish(file.key.site)
         self._watch.loaded(file)
+        self._helpers.loading(file.key)
         self._ordered.discard(file.key)
         self._executor.load(file)
 
-    def _lose(self, known: _Known) -> None:
+    def _lose(self, known: KnownPlugin) -> None:
         key = known.file.key
         self._ledger.enrol([known.file], PluginState.GONE, self._clock())
         known.state, known.callbacks = PluginState.GONE, ()
+        self._helpers.loading(key)
         self._executor.unload(key)
         self._publish(key.site)
         telemetry.emit("plugin.gone", site=key.site, plugin=key.name, path=known.file.path, position=None)
@@ -311,20 +300,6 @@ class PluginRegistry(Service):
         ready = {one.file.key.name: one.callbacks for one in mine if one.state is PluginState.READY}
         self._ready[site] = Ready(self._ready[site].version + 1, ready)
         self._callbacks = {callback.key: callback for one in self._known.values() for callback in one.callbacks}
-
-
-def _tell_broken(manifest: Manifest, path: str) -> None:
-    telemetry.emit(
-        "plugin.broken",
-        site=manifest.plugin.site,
-        plugin=manifest.plugin.name,
-        path=path,
-        where=manifest.where,
-        problem=manifest.problem,
-        level=manifest.level,
-        logger=manifest.logger,
-        passing=manifest.passing,
-    )
 
 
 def _in_turn(callback: Callback) -> Callback:

@@ -13,7 +13,7 @@ from callsheet.domain.reading import Gap, Intake, SiteState
 from callsheet.policy.routing import Routes
 from callsheet.ports import Ledger, OddEvent
 from callsheet.services import bisection
-from callsheet.services.plugin_registry import Ready
+from callsheet.services.known_plugins import Ready
 
 OWED = 1e15
 """A gap with this end never ends: a late event that a plugin could not be given when it showed, kept for it until it can, since it

@@ -59,6 +59,10 @@ The worker says::
         "after", of one that was registered later on: the event that was being handled then, if one was. Links are
          {"ids": [int], "names": [str], "types": [str], "exact": [[type, id], ...]}; one that fits any of these is meant.
 
+    {"is": "imported", "plugin": str, "files": [[path, time|null, size|null], ...]}
+        Modules that the plugin has imported from below its folder, or the folders of "helpers", as the import found them; in a
+        shared worker also those that others had imported before. Null: there was no such file, which the plugin would have needed.
+
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up"|"timeout", "started": float,
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,

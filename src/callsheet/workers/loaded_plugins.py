@@ -10,7 +10,7 @@ from typing import Any
 from callsheet.agent.options import MOST_SLOTS
 from callsheet.domain.callback import Callback, CallbackKey, PluginKey
 from callsheet.domain.delivery import Run
-from callsheet.domain.plugin import Manifest, PluginFile
+from callsheet.domain.plugin import Manifest, PluginFile, PluginImports
 from callsheet.errors import ProtocolError
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.workers import checks, worker_messages
@@ -117,3 +117,11 @@ def passes(plugins: LoadedPlugins, key: PluginKey) -> bool:
     """Whether the plugin can't be called now, for a reason that goes away by itself."""
     manifest = plugins._loaded_plugins[key].manifest  # noqa: SLF001 - of this module
     return manifest is not None and manifest.passing
+
+
+def imported(plugins: LoadedPlugins, message: Mapping[str, Any]) -> PluginImports:
+    """Take in what one of them has imported. Raises ProtocolError when it can't be told which."""
+    for key, one in plugins._loaded_plugins.items():  # noqa: SLF001 - of this module
+        if key.name == message["plugin"]:
+            return worker_messages.imports(message, one.file)
+    raise ProtocolError(f"it told of {message['plugin']!r}, which it was not given")

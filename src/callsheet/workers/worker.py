@@ -23,7 +23,7 @@ from callsheet.wire import frames
 from callsheet.workers import exits, worker_messages
 from callsheet.workers.exits import KillReason, WorkerExit
 from callsheet.workers.in_flight import InFlightRuns
-from callsheet.workers.loaded_plugins import LoadedPlugins, on_main_thread
+from callsheet.workers.loaded_plugins import LoadedPlugins, imported, on_main_thread
 from callsheet.workers.memory_limit import Memory
 from callsheet.workers.output_lines import OutputLines
 from callsheet.workers.process import Process, in_words
@@ -283,11 +283,10 @@ class Worker:
             if on_main_thread(self.loaded_plugins, plugin):
                 self._loading_since = time.monotonic()
             said.append(RunEnded(message["run"]))
-        elif kind == "record":
-            record = worker_messages.record(message, self.since)
-            telemetry.emit("plugin.record", site=self.site, plugin=str(message.get("plugin") or self.name), record=record)
-        elif kind == "emails":
-            telemetry.emit("plugin.emails", site=self.site, plugin=str(message["plugin"]), emails=worker_messages.emails(message))
+        elif kind in ("record", "emails"):
+            self._tell(message)
+        elif kind == "imported":
+            said.append(imported(self.loaded_plugins, message))
         elif kind == "manifest":
             was_loading = self.loaded_plugins.loading is not None  # else the plugin has registered one more callback
             self._loading_since = time.monotonic()
@@ -298,6 +297,13 @@ class Worker:
             self._take_session_message(message)
         else:
             raise ProtocolError(f"it said {kind!r}")
+
+    def _tell(self, message: frames.Message) -> None:
+        if message["is"] == "record":
+            record = worker_messages.record(message, self.since)
+            telemetry.emit("plugin.record", site=self.site, plugin=str(message.get("plugin") or self.name), record=record)
+        else:
+            telemetry.emit("plugin.emails", site=self.site, plugin=str(message["plugin"]), emails=worker_messages.emails(message))
 
     def _take_session_message(self, message: frames.Message) -> None:
         self.session_messages.append(worker_messages.aside(message))

@@ -17,7 +17,7 @@ from typing import Any
 from callsheet.agent.options import LONGEST, MOST_SLOTS
 from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, Links, OnDead, RetryPolicy, Rule
 from callsheet.domain.delivery import Delivery, Failure, Report, Run, Verdict
-from callsheet.domain.plugin import Manifest, PluginFile
+from callsheet.domain.plugin import ImportedFile, Manifest, PluginFile, PluginImports
 from callsheet.errors import ProtocolError
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.wire import frames
@@ -47,6 +47,9 @@ _ON_DEAD: dict[str, OnDead] = {"continue": "continue", "hold": "hold"}
 
 _PROBLEM = 100_000
 """Letters that are kept of why a plugin can't be used."""
+
+_MOST_FILES = 10_000
+"""Files of modules that are watched for one message of a worker's."""
 
 _RECORD = LONGEST_RECORD + 100
 """Letters that are kept of a log record, should a worker send more; its own remark on what it has cut has room."""
@@ -172,6 +175,20 @@ def manifest(message: Mapping[str, Any], setup: WorkerConfig, plugin: PluginFile
         )
     except (Finding, KeyError, TypeError, ValueError, AttributeError) as error:
         return load_failures.not_understood(plugin, str(error) if isinstance(error, Finding) else repr(error))
+
+
+def imports(message: Mapping[str, Any], plugin: PluginFile) -> PluginImports:
+    """The modules that the worker's plugin has imported. Raises ProtocolError for what says nothing of files."""
+    files = message.get("files")
+    if not isinstance(files, list):
+        raise ProtocolError(f"it told of imports {files!r:.200}")
+    good = [one for one in files[:_MOST_FILES] if isinstance(one, list) and len(one) == len(ImportedFile._fields)]
+    found = (
+        ImportedFile(path, float(mtime) if type(mtime) in (int, float) else None, size if checks.is_whole(size) else None)
+        for path, mtime, size in good
+        if isinstance(path, str) and Path(path).is_absolute()
+    )
+    return PluginImports(plugin.key, plugin.generation, tuple(found))
 
 
 def report(message: Mapping[str, Any], since: float = 0.0) -> Report:
