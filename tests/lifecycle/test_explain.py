@@ -136,3 +136,25 @@ def test_its_own_write_is_named(studio: Studio) -> None:
         daemon.until(lambda: (studio.site().cursor or 0) > event_id)
 
         assert reasons(studio, event_id + 1)["writer"]["why"] == "own write"
+
+
+def test_what_caused_an_event_and_what_it_caused_is_named(studio: Studio) -> None:
+    # Given a plugin whose write another one answers
+    studio.write("writer", noting("ctx.sg.update('Task', event['entity']['id'], {'content': 'new'})", "attribute='sg_status_list'"))
+    studio.write("reader", noting(options="attribute='content'"))
+    with studio.started() as daemon:
+        event_id = studio.sandbox.add_events(1)[0]
+        daemon.until(lambda: event_id + 1 in studio.trace.events("reader"))
+        daemon.until(lambda: studio.states() == {"done": 2})
+
+        # Then each names the other
+        (told,) = json.loads(studio.command("explain", str(event_id + 1), "--json").stdout)
+        writer = reasons(studio, event_id)["writer"]
+        assert told["caused_by_delivery_id"] == writer["delivery_id"]
+        assert writer["caused_event_ids"] == [event_id + 1]
+        assert f"It caused event {event_id + 1}." in writer["text"]
+        assert (
+            f"caused by writer.noted, in delivery {writer['delivery_id']} of event {event_id}"
+            in studio.command("explain", str(event_id + 1)).stdout
+        )
+        assert reasons(studio, event_id + 1)["reader"]["caused_event_ids"] == []

@@ -15,6 +15,7 @@ from callsheet.agent.failures import Secrets
 from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.registration import Plugin
 from callsheet.agent.verdicts import OK, Verdict
+from callsheet.wire.causality import MARK
 from callsheet.wire.frames import Message, frame
 from callsheet.wire.transient import tally
 
@@ -90,7 +91,7 @@ class Runner:
             verdict = self._attempt(callback, event, attempt, delivery, recorded) if callback else _gone(name)
             if not self._alone():  # a fork inside the callback came back as well; that process has no business here
                 return b""
-            report = verdicts.report(run, delivery, verdict, started, verdicts.now())
+            report = verdicts.report(run, delivery, verdict, started, verdicts.now(), mark=_ours(at_work.mark))
             if verdict is not OK and not verdicts.goes_on(verdict, _on_dead(callback), told=bool(go_on)):
                 return report
         return report
@@ -118,7 +119,10 @@ class Runner:
                 return b""
             said, on = reported(members, found, _on_dead(callback))
             times = (started, verdicts.now())
-            reports = b"".join(verdicts.report(run, one.delivery, verdict, *times, shares=shares) for one, verdict, shares in said)
+            mark = _ours(at_work.mark)
+            reports = b"".join(
+                verdicts.report(run, one.delivery, verdict, *times, shares=shares, mark=mark) for one, verdict, shares in said
+            )
             if not on:
                 return reports
         return reports
@@ -126,6 +130,7 @@ class Runner:
     def _attempt_together(self, callback: Callback, members: List[Member], recorded: float) -> List[Verdict]:
         """The verdict of each. Those that the callback does not want, or must not be called for, take no part."""
         began = monotonic()
+        at_work.mark = ""
         if not callback.together:
             return [self._attempt(callback, one.event, one.attempt, one.delivery, recorded) for one in members]
         turn = self._turn(callback)
@@ -166,6 +171,7 @@ class Runner:
 
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int, recorded: float) -> Verdict:
         began = monotonic()  # as the daemon counts, with the wait for a turn
+        at_work.mark = ""
         turn = self._turn(callback)
         if turn is not None:
             turn.acquire()
@@ -214,3 +220,8 @@ def _on_dead(callback: Optional[Callback]) -> str:
 
 def _gone(name: str) -> Verdict:
     return verdicts.skipped(f"the plugin does not register {name} any more")
+
+
+def _ours(session_uuid: str) -> str:
+    """The mark, if it is one of ours: a legacy plugin may hand on the event's own session uuid, which says nothing of the call."""
+    return session_uuid if session_uuid.startswith(MARK) else ""

@@ -110,12 +110,15 @@ def goes_on(verdict: Verdict, on_dead: str, *, told: bool) -> bool:
     return verdict.word == "failed" and told and not verdict.client
 
 
-def report(run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, shares: bool = False) -> bytes:
-    """The frame of a report. ``shares``: it was told of another delivery."""
+def report(
+    run: int, delivery: int, verdict: Verdict, started: float, ended: float, *, shares: bool = False, mark: str = ""
+) -> bytes:
+    """The frame of a report. ``shares``: it was told of another delivery. ``mark``: the session uuid of what the call wrote."""
     if verdict is OK:
         # By far the most frequent message, so it is written out by hand.
         return frame(
-            b'{"is":"report","run":%d,"delivery":%d,"verdict":"ok","started":%.6f,"ended":%.6f}' % (run, delivery, started, ended)
+            b'{"is":"report","run":%d,"delivery":%d,"verdict":"ok","started":%.6f,"ended":%.6f%s}'
+            % (run, delivery, started, ended, b',"mark":"%s"' % mark.encode("ascii") if mark else b"")
         )
     message: Message = {
         "is": "report",
@@ -137,4 +140,6 @@ def report(run: int, delivery: int, verdict: Verdict, started: float, ended: flo
         message["logged"] = True
     if shares:
         message["shares"] = True
+    if mark:
+        message["mark"] = mark
     return encode(message)

@@ -125,6 +125,8 @@ class Report(NamedTuple):
     passing: bool = False
     shares: bool = False
     client: bool = False
+    mark: str = ""
+    """The session uuid of what the call wrote; empty where it has none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class Outcome(NamedTuple):
     due: float | None = None
     failure: Failure | None = None
     outages: int = 0
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ class DeliveryRow:
     history: tuple[Attempt, ...] = ()
     payload: str = ""
     """The event as JSON text; empty where the ledger has it no more."""
+    mark: str = ""
+    """The session uuid of what its last call wrote; empty where it has none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ class DeliveryQuery:
     ``events``: first and last id. ``entity``: type and id (event_facts.entity_of). ``project``: its id or name. ``error``: the kind
     of the last failure, with or without its module. ``since``: recorded or ended since; ``before``: recorded before. ``failures``:
     with traceback and locals, and all failed attempts. ``in_order``: by event, as in a lane, instead of the newest first.
+    ``mark``: whose last call wrote with that session uuid; ``session_uuid``: of events that were written with it.
     """
 
     states: tuple[State, ...] = ()
@@ -208,3 +214,5 @@ class DeliveryQuery:
     limit: int = 100
     failures: bool = False
     in_order: bool = False
+    mark: str | None = None
+    session_uuid: str | None = None

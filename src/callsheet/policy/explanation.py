@@ -73,7 +73,8 @@ class Reason:
 class Known:
     """All that is known of an event. ``event``: None where neither the ledger nor the site has it.
 
-    ``asked_site``: the site was asked for it.
+    ``asked_site``: the site was asked for it. ``cause``: the delivery that wrote what the event tells. ``caused``: for deliveries
+    of the event by their id, the ids of events that they caused.
 
     ``ahead``: for each open delivery of the event by its id, the one that its lane stands at.
     """
@@ -85,6 +86,8 @@ class Known:
     rows: Sequence[DeliveryRow] = ()
     ahead: Mapping[int, DeliveryRow] = field(default_factory=dict)
     asked_site: bool = False
+    cause: DeliveryRow | None = None
+    caused: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def explain(known: Known) -> list[Reason]:

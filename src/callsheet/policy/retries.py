@@ -52,6 +52,7 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
         due=due,
         failure=report.failure if outages <= 1 else _again(report.failure),
         outages=outages,
+        mark=report.mark,
     )
 
 

@@ -11,6 +11,7 @@ from callsheet.domain.delivery import DeliveryQuery, DeliveryRow, State
 from callsheet.domain.event import Event
 from callsheet.domain.reading import SiteState
 from callsheet.policy.explanation import Known, Reason, Why
+from callsheet.policy.loop_protection import read
 from callsheet.policy.routing import Refusal
 from callsheet.ports import EventLog, Ledger
 from callsheet.report.formatting import count, duration, first_line, gist, iso, local
@@ -18,6 +19,8 @@ from callsheet.report.trouble import command
 from callsheet.wire.texts import cut_short
 
 _LONGEST_VALUE = 60
+NEAR = 20_000
+"""Ids within which cause and effect are looked for: what a call writes is in the log seconds later."""
 _OPEN = (State.WAITING, State.RUNNING, State.RETRYING, State.HELD)
 
 
@@ -38,7 +41,32 @@ def gather(ledger: Ledger, site: str, event_id: int, log: EventLog | None) -> Kn
         if row.state in _OPEN:
             query = DeliveryQuery(site=site, plugin=row.plugin, lane=row.lane, states=_OPEN, limit=1, in_order=True)
             ahead[row.id] = next(iter(ledger.deliveries(query)), row)
-    return Known(event_id, event, ledger.site(site, expired=True), ledger.plugins(site), rows, ahead, asked_site=asked)
+    return Known(
+        event_id,
+        event,
+        ledger.site(site, expired=True),
+        ledger.plugins(site),
+        rows,
+        ahead,
+        asked_site=asked,
+        cause=None if event is None else _cause(ledger, event),
+        caused={row.id: _caused(ledger, row) for row in rows if row.mark},
+    )
+
+
+def _cause(ledger: Ledger, event: Event) -> DeliveryRow | None:
+    """The delivery whose call wrote what the event tells: its mark is the event's session uuid."""
+    mark = event.data.get("session_uuid")
+    if read(mark) is None:
+        return None
+    query = DeliveryQuery(site=event.site, events=(max(event.id - NEAR, 0), event.id), mark=mark, limit=1)
+    return next(iter(ledger.deliveries(query)), None)
+
+
+def _caused(ledger: Ledger, row: DeliveryRow) -> tuple[int, ...]:
+    """The events that its last call caused, of those that the ledger has kept."""
+    query = DeliveryQuery(site=row.site, events=(row.event_id, row.event_id + NEAR), session_uuid=row.mark, limit=1000)
+    return tuple(sorted({one.event_id for one in ledger.deliveries(query) if one.event_id != row.event_id}))
 
 
 def event_of(row: DeliveryRow) -> Event | None:
@@ -53,7 +81,9 @@ def in_words(reason: Reason, known: Known, config: str, now: float | None = None
     """The reason in sentences, with what to do where something is to be done."""
     now = time.time() if now is None else now
     if reason.row is not None:
-        return _of_row(reason, reason.row, known.site, config, now)
+        caused = known.caused.get(reason.row.id)
+        said = f" It caused {'event' if len(caused) == 1 else 'events'} {', '.join(map(str, caused))}." if caused else ""
+        return _of_row(reason, reason.row, known.site, config, now) + said
     return _TEXTS[reason.why](reason, known, config)
 
 
@@ -67,6 +97,7 @@ def facts(reason: Reason, known: Known, config: str, now: float) -> dict[str, An
         "delivery_id": reason.row and reason.row.id,
         "behind_delivery_id": reason.ahead and reason.ahead.id,
         "filter": None if reason.refused is None else reason.refused._asdict(),
+        "caused_event_ids": list(known.caused.get(reason.row.id, ())) if reason.row else [],
         "at": iso(reason.at),
         "lag": reason.lag,
     }

@@ -66,13 +66,13 @@ The worker says::
     {"is": "begun", "run": int}                           the run's first delivery is about to be called
     {"is": "report", "run": int, "delivery": int, "verdict": "ok"|"failed"|"retry"|"skip"|"give_up"|"timeout", "started": float,
      "ended": float, "failure": {"kind", "text", "traceback", "locals"}|absent, "after": float|absent, "logged": bool|absent,
-     "passing": bool|absent, "client": bool|absent, "shares": bool|absent}
-        Written before the next callback begins, so that killing the worker never runs a finished callback again. "logged": the
-        worker has logged the failure. "passing": the site did not answer, or a session could not be opened for now; that is no
-        fault of the callback's.
-        "client": shotgun_api3 failed in it, in whatever way; then the run ends, since the daemon may know that the site is lost.
-        "shares": it failed together with one reported before. What is not reported of a call is to be called again.
-        "timeout": it was a coroutine, and was cancelled shortly before its deadline, at which the daemon kills the worker.
+     "passing": bool|absent, "client": bool|absent, "shares": bool|absent, "mark": str|absent}
+        "mark": the session uuid of what the call wrote, where that is one of ours. Written before the next callback begins, so that
+        killing the worker never runs a finished callback again. "logged": the worker has logged the failure. "passing": the site
+        did not answer, or a session could not be opened for now; that is no fault of the callback's. "client": shotgun_api3 failed
+        in it, in whatever way; then the run ends, since the daemon may know that the site is lost. "shares": it failed together
+        with one reported before. What is not reported of a call is to be called again. "timeout": it was a coroutine, and was
+        cancelled shortly before its deadline, at which the daemon kills the worker.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
     {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
         A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.

@@ -29,6 +29,7 @@ STOP = frames.encode({"is": "stop"})
 
 _VERDICTS = {one.value: one for one in (Verdict.OK, Verdict.FAILED, Verdict.RETRY, Verdict.SKIP, Verdict.GIVE_UP, Verdict.TIMEOUT)}
 """What a worker may say of an attempt."""
+_LONGEST_MARK = 64
 _OK, _OK_HAS = Verdict.OK, len(("is", "run", "delivery", "verdict", "started", "ended"))
 
 ASIDES = {
@@ -201,8 +202,9 @@ def report(message: Mapping[str, Any], since: float = 0.0) -> Report:
     if type(run) is not int or type(delivery) is not int:
         raise ProtocolError(f"it reported something else than a delivery: {message!r:.200}")
     started, ended = _times(message.get("started"), message.get("ended"), since)
-    if len(message) == _OK_HAS and message.get("verdict") == "ok":  # there can be 50,000 of them a second
-        return Report(run, delivery, _OK, started, ended)
+    mark = _mark(message)
+    if len(message) == _OK_HAS + ("mark" in message) and message.get("verdict") == "ok":  # there can be 50,000 of them a second
+        return Report(run, delivery, _OK, started, ended, mark=mark)
     try:
         verdict = _VERDICTS[message["verdict"]]
         after = None if message.get("after") is None else checks.seconds("after", message["after"])
@@ -211,8 +213,13 @@ def report(message: Mapping[str, Any], since: float = 0.0) -> Report:
         why = str(error) if isinstance(error, Finding) else f"no verdict can be {error}"
         text = f"What the worker reported of this delivery can't be kept: {why}. Look at what the callback raised, or said of it."
         return Report(run, delivery, Verdict.FAILED, started, ended, Failure("BadReport", storable(text)))
-    flags = (bool(message.get(name)) for name in ("logged", "passing", "shares", "client"))
-    return Report(run, delivery, verdict, started, ended, failure, after, *flags)
+    logged, passing, shares, client = (bool(message.get(name)) for name in ("logged", "passing", "shares", "client"))
+    return Report(run, delivery, verdict, started, ended, failure, after, logged, passing, shares, client, mark)
+
+
+def _mark(message: Mapping[str, Any]) -> str:
+    mark = message.get("mark", "")
+    return mark if isinstance(mark, str) and mark.isascii() and len(mark) <= _LONGEST_MARK else ""
 
 
 def record(message: Mapping[str, Any], since: float = 0.0) -> dict[str, Any]:

@@ -98,6 +98,8 @@ def _open(site: SiteSettings) -> SiteEventLog:
 def _lines(known: Known, given: list[Reason], config: str, now: float, note: str) -> Iterator[str]:
     what = f": {plain(reasons.what_happened(known.event))}" if known.event else ""
     yield f"event {known.event_id} of site {known.site.site}{what}"
+    if known.cause is not None:
+        yield f"caused by {known.cause.plugin}.{known.cause.callback}, in delivery {known.cause.id} of event {known.cause.event_id}"
     if note:
         yield note
     yield ""
@@ -116,6 +118,7 @@ def _facts(known: Known, given: list[Reason], config: str, now: float, note: str
         "event_id": known.event_id,
         "site": known.site.site,
         "event": known.event.data if known.event else None,
+        "caused_by_delivery_id": known.cause and known.cause.id,
         "note": note or None,
         "reasons": [reasons.facts(one, known, config, now) for one in given],
     }

@@ -16,7 +16,7 @@ _TROUBLED = frozenset({State.RETRYING, State.HELD, State.DEAD})
 _ROW = f"""
     SELECT d.id, s.name, p.name, c.name, d.event_id, coalesce(e.type, ''), l.key, CASE WHEN {RUNNING} THEN 1 ELSE d.state END,
            d.attempts, d.recorded, d.started, d.finished, CASE d.state WHEN 2 THEN d.due END, f.kind, f.text, f.traceback, f.locals,
-           coalesce(e.payload, '')
+           coalesce(e.payload, ''), coalesce(d.mark, '')
 """
 # CROSS JOIN keeps SQLite from beginning at another table than the one named first.
 _JOINS = """
@@ -44,7 +44,9 @@ _ONE_VALUE = {
     "since": "(d.recorded >= :since OR d.finished >= :since)",
     "before": "d.recorded < :before",
     "error": f"d.id IN ({_FAILED}) AND ({_KIND} = :error OR {_KIND} LIKE '%.' || :error)",
+    "mark": "d.mark = :mark",
     "event_type": "e.type = :event_type",
+    "session_uuid": "instr(e.payload, :session_uuid)",
 }
 """Field of the query → its condition; dearer ones last."""
 _OF_ENTITY = f"d.event_id IN (SELECT e.id FROM events AS e WHERE {_ENTITY})"  # noqa: S608 - our own condition
@@ -71,7 +73,11 @@ def ids(tx: sqlite3.Connection, query: DeliveryQuery) -> list[int]:
 def _chosen(tx: sqlite3.Connection, query: DeliveryQuery) -> tuple[str, dict[str, Any]]:
     """SQL that chooses the ids, up to ``:limit``, and its other parameters."""
     wanted, params = _conditions(tx, query)
-    events = _EVENTS if query.event_type is not None or query.project is not None or query.entity is not None else ""
+    events = (
+        _EVENTS
+        if query.event_type is not None or query.session_uuid is not None or query.project is not None or query.entity is not None
+        else ""
+    )
     chosen = (
         f"SELECT d.id FROM deliveries AS d {_hint(tx, query)} CROSS JOIN lanes AS l ON l.id = d.lane_id{events}"  # noqa: S608 - values go as parameters
         f" WHERE {' AND '.join(wanted)} ORDER BY {_order(query)} LIMIT :limit"
@@ -157,11 +163,11 @@ def _in_states(states: set[State]) -> str:
 
 
 def _to_row(row: tuple[Any, ...], query: DeliveryQuery) -> DeliveryRow:
-    *facts, kind, text, traceback, local_values, payload = row
+    *facts, kind, text, traceback, local_values, payload, mark = row
     failure = None
     if kind is not None:
         failure = Failure(kind, text, traceback, local_values) if query.failures else Failure(kind, text)
     facts[4] = event_logs.real_id(facts[4])
     facts[7] = State(facts[7])
-    values: tuple[Any, ...] = (*facts, failure, (), payload)
+    values: tuple[Any, ...] = (*facts, failure, (), payload, mark)
     return DeliveryRow(*values)

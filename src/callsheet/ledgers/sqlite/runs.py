@@ -43,7 +43,11 @@ _HAND_OUT = """
     WHERE id = ?
 """
 _BEFORE = "SELECT d.id, d.state, d.callback_id FROM json_each(?) AS j CROSS JOIN deliveries AS d ON d.id = j.value"
-_FINISH = "UPDATE deliveries SET state = ?, attempts = ?, crashes = ?, outages = ?, started = ?, finished = ?, due = ? WHERE id = ?"
+_FINISH = """
+    UPDATE deliveries
+    SET state = ?, attempts = ?, crashes = ?, outages = ?, started = ?, finished = ?, due = ?, mark = coalesce(?, mark)
+    WHERE id = ?
+"""
 _CALLED = "UPDATE callbacks SET called = max(coalesce(called, 0), ?) WHERE id = ?"
 _FAIL = """
     INSERT INTO failures (delivery_id, attempt, state, started, ended, kind, text, traceback, locals)
@@ -182,7 +186,17 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
         tally.move(names.plugin_of(tx, callback_id), state, outcome.state)
         before[outcome.delivery_id] = (outcome.state, callback_id)
         times = (outcome.started, outcome.ended, outcome.due)
-        finished.append((int(outcome.state), outcome.attempts, outcome.crashes, outcome.outages, *times, outcome.delivery_id))
+        finished.append(
+            (
+                int(outcome.state),
+                outcome.attempts,
+                outcome.crashes,
+                outcome.outages,
+                *times,
+                outcome.mark or None,
+                outcome.delivery_id,
+            )
+        )
     tx.executemany(_FINISH, finished)
     tx.executemany(_FAIL, failed)
     tx.executemany(_CALLED, [(ended, callback_id) for callback_id, ended in called.items()])
