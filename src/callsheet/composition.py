@@ -37,11 +37,12 @@ def finder(settings: Settings, setups: Mapping[str, WorkerConfig], archive: Path
 def _setup(settings: Settings, site: SiteSettings) -> WorkerConfig:
     return WorkerConfig(
         site=site.name,
-        url=site.url,
+        url=site.full_url,
         script=site.script,
         key=site.key,
         proxy=site.proxy,
         environ={} if site.ca is None else {CA_VARIABLE: str(site.ca)},
+        hidden=settings.secret_variables,
         use_session_uuid=site.use_session_uuid,
         timeout=site.timeout,
         level=settings.log.level,

@@ -259,7 +259,7 @@ def _log(site: SiteSettings) -> EventLog:
 
 
 def _schema(site: SiteSettings, state: Path) -> SiteSchema:
-    client = SiteClient(site.url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
+    client = SiteClient(site.full_url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
     return SiteSchema(client, state / f"schema-{site.name}.json")
 
 

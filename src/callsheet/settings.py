@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from callsheet.domain.callback import RetryPolicy
+from callsheet.wire.texts import passwords
 
 
 class Secret:
@@ -51,6 +52,8 @@ class SiteSettings:
     proxy: str | None = None
     ca: Path | None = None
     """A file of certificates (PEM) by which the site's certificate is judged, instead of the client's own."""
+    login: Secret | None = None
+    """``user:password`` for a web server in front of the site, as it stood in the address; ``url`` is shown, and has none."""
     poll: float = 5.0
     """Seconds between two polls of the event log, when the last one was not full."""
     page: int = 500
@@ -80,6 +83,15 @@ class SiteSettings:
     def ca_file(self) -> str | None:
         """``ca`` as the vendor's client takes it."""
         return None if self.ca is None else str(self.ca)
+
+    @property
+    def full_url(self) -> str:
+        """The address with ``login``; only for the client that needs it."""
+        return self.url if self.login is None else self.url.replace("://", f"://{self.login.reveal()}@", 1)
+
+    def secrets(self) -> list[str]:
+        """What of it must never be shown."""
+        return [self.key.reveal(), *passwords(self.full_url), *passwords(self.proxy)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +200,8 @@ class Settings:
     mail: MailSettings | None = None
     legacy: bool = False
     """The source is a shotgunEventDaemon.conf."""
+    secret_variables: frozenset[str] = field(default=frozenset(), compare=False)
+    """Environment variables that a TOML file names as secrets: workers do not get them. Those of a conf they get as ever."""
     group: int | None = None
     """The number of the group that may read the state folder and log files, and operate; None: their owner alone."""
     pid_file: Path | None = None

@@ -601,3 +601,14 @@ def test_the_example_conf_of_the_reference_works_as_it_is(tmp_path: Path) -> Non
     assert settings.mail == MailSettings(
         server="smtp.yourdomain.com", sender="support@yourdomain.com", to=("you@yourdomain.com",), subject="[SG]"
     )
+
+
+def test_a_password_in_the_server_s_address_is_for_the_client_alone_and_variables_stay_for_plugins(tmp_path: Path) -> None:
+    text = SMALL.replace("https://studio", "https://ada:%(SG_WORD)s@studio")
+    settings = load(write(tmp_path, text), {**ENVIRON, "SG_WORD": "the-word"})
+
+    (site,) = settings.sites
+    assert site.name == "studio"
+    assert site.url == "https://studio.shotgrid.autodesk.com"
+    assert site.full_url == "https://ada:the-word@studio.shotgrid.autodesk.com"
+    assert settings.secret_variables == frozenset()

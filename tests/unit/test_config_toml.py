@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from callsheet.composition import worker_setups
 from callsheet.config import load, load_with_notes
 from callsheet.config.toml_file import toml_lines
 from callsheet.domain.callback import RetryPolicy
 from callsheet.errors import ConfigError
+from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.settings import (
     LogSettings,
     MailSettings,
@@ -696,3 +698,35 @@ def test_a_file_of_certificates_must_be_there(tmp_path: Path) -> None:
         load(path, {"SG_EVENT_KEY": "secret"})
     (tmp_path / "studio.pem").write_text("certificates")
     assert load(path, {"SG_EVENT_KEY": "secret"}).sites[0].ca == tmp_path / "studio.pem"
+
+
+def test_what_stands_before_the_host_of_a_site_is_for_the_client_alone(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    path = tmp_path / "callsheet.toml"
+    path.write_text(
+        'state = "state"\n[sites.studio]\nurl = "https://ada:p%40ss@studio.example/x/"\nscript = "s"\nkey = { env = "A_KEY" }\n'
+        'proxy = "bob:word@proxy:8080"\nplugins = ["plugins"]\n[mail]\nserver = "s"\nfrom = "a@b"\nto = ["a@b"]\nsubject = "x"\n'
+        'password = { env = "MAIL_WORD" }\n'
+    )
+
+    settings = load(path, {"A_KEY": "the-key", "MAIL_WORD": "the-mail-word", "OTHER": "x"})
+
+    (site,) = settings.sites
+    assert site.url == "https://studio.example/x"
+    assert site.full_url == "https://ada:p%40ss@studio.example/x"
+    assert "p%40ss" not in repr(settings)
+    assert set(site.secrets()) == {"the-key", "p%40ss", "p@ss", "word"}
+    assert settings.secret_variables == {"A_KEY", "MAIL_WORD"}
+    (setup,) = worker_setups(settings).values()
+    assert setup.url == site.full_url
+    assert setup.hidden == settings.secret_variables
+
+
+def test_workers_get_the_environment_without_what_names_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", "the-key")
+    monkeypatch.setenv("OTHER", "kept")
+    setup = WorkerConfig("studio", "https://x", "s", Secret("the-key"), hidden=frozenset({"A_KEY"}), environ={"MORE": "y"})
+
+    assert "A_KEY" not in setup.process_environ()
+    assert setup.process_environ()["OTHER"] == "kept"
+    assert setup.process_environ()["MORE"] == "y"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callsheet.wire.texts import printable, short_name, storable
+from callsheet.wire.texts import passwords, printable, short_name, storable, without_passwords
 
 # Python's default for text() leaves out surrogates; here they are the point.
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
@@ -71,3 +71,20 @@ def test_what_steers_becomes_a_visible_escape(text: str, shown: str) -> None:
 
 def test_a_text_of_several_lines_keeps_their_ends() -> None:
     assert printable("one\r\ntwo\n\rthree", lines=True) == "one\ntwo\n\\rthree"
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://ada:p%40ss@studio.example", ["p%40ss", "p@ss"]),
+        ("https://ada:p@ss@studio.example/x", ["p@ss"]),
+        ("ada:word@proxy:8080", ["word"]),
+        ("https://studio.example:443/a@b", []),
+        ("proxy:8080", []),
+        (None, []),
+    ],
+)
+def test_a_password_in_an_address_is_found_as_it_is_written_and_as_it_is_meant(address: str | None, found: list[str]) -> None:
+    assert passwords(address) == found
+    if address and "//" in address:
+        assert not [one for one in found if one in without_passwords(f"no answer from {address}, sorry")]

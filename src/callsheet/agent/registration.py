@@ -21,6 +21,7 @@ from callsheet.agent.registrar import Registrar, check_registers
 from callsheet.agent.signatures import is_same, logger_name_of, name_of, place_of
 from callsheet.wire import client_hook
 from callsheet.wire.frames import SITE_FAILED, Message
+from callsheet.wire.texts import passwords
 from callsheet.wire.transient import CallWatch, is_transient
 
 _SHOWN = 3  # calls that were not answered
@@ -73,7 +74,12 @@ class Plugin:
         self.logger = logging.getLogger(f"plugin.{self.name}")
         self.logger.setLevel(setup["level"])
         _equip(self.logger, self._config)
-        for secret in (setup["key"], self._config.get("emails", "password", fallback=None)):
+        for secret in (
+            setup["key"],
+            self._config.get("emails", "password", fallback=None),
+            *passwords(setup["url"]),
+            *passwords(setup["proxy"]),
+        ):
             secrets.add(secret)
 
     def load(self) -> None:

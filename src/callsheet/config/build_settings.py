@@ -13,7 +13,16 @@ from callsheet.config.kinds import ParseContext
 from callsheet.config.mistakes import BadValueError, Findings
 from callsheet.config.setting_table import Setting, of_table
 from callsheet.domain.callback import RetryPolicy
-from callsheet.settings import LogSettings, MailSettings, PluginSettings, Settings, SiteSettings, ToolkitPin, ToolkitSettings
+from callsheet.settings import (
+    LogSettings,
+    MailSettings,
+    PluginSettings,
+    Secret,
+    Settings,
+    SiteSettings,
+    ToolkitPin,
+    ToolkitSettings,
+)
 
 _PATHS = frozenset({"state", "pid_file", "id_file"})
 """Fields of Settings that name a file or folder of the daemon's own."""
@@ -32,16 +41,24 @@ def build(document: Document, environ: Mapping[str, str], findings: Findings) ->
     findings.raise_if_any()
     return Settings(
         source=document.path.absolute(),
-        sites=tuple(SiteSettings(name=name, **values) for name, values in sites.items()),
+        sites=tuple(SiteSettings(name=name, **_without_login(values)) for name, values in sites.items()),
         log=LogSettings(**log),
         mail=MailSettings(**mail) if mail else None,
         legacy=document.conf,
+        secret_variables=frozenset(builder.around.secrets),
         retry=RetryPolicy(**retry),
         toolkit=toolkit,
         plugins={name: PluginSettings(**values) for name, values in plugins.items()},
         **{"state": _beside(document.path, top.get("id_file")), **top},
         **crew,
     )
+
+
+def _without_login(site: dict[str, Any]) -> dict[str, Any]:
+    """A site's settings, with what of its address nobody may see apart."""
+    scheme, rest = site["url"].split("://", 1)
+    login, at, host = rest.rpartition("@")
+    return {**site, "url": f"{scheme}://{host}", "login": Secret(login)} if at else site
 
 
 def _beside(source: Path, id_file: Path | None) -> Path:

@@ -32,6 +32,8 @@ class ParseContext:
     conf: bool = False
     """The file is a shotgunEventDaemon.conf: names it refers to stay as they are where they are unknown."""
     remarks: list[str] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    """The environment variables that secrets were read from."""
 
 
 class Kind(Protocol):

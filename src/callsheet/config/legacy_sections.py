@@ -43,6 +43,7 @@ def _made_up(settings: Settings, site: str | None) -> dict[str, dict[str, str]]:
         if value is not None:
             section, option = setting.conf
             sections[section][option.lower()] = _text(value, on="on" if option == "timing_log" else "True")
+    sections["shotgun"]["server"] = chosen.full_url
     sections["emails"]["enabled"] = str(settings.mail is not None)
     return sections
 

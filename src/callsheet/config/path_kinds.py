@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +137,7 @@ class Group:
         name = value.strip()
         try:
             return grp.getgrnam(name).gr_gid
-        except KeyError:
+        except (KeyError, ValueError):  # ValueError: a NUL in it
             pass
         try:
             return grp.getgrgid(int(name)).gr_gid
@@ -199,7 +198,7 @@ class SecretValue:
             raise BadValueError(f"expected {self.expected}; found something else")
         match sorted(value.items()):
             case [("env", str() as name)] if name.strip():
-                return _from_environ(name, around.environ)
+                return _from_environ(name, around)
             case [("file", str() as path)] if path.strip():
                 return _from_file(expand(path, around), around)
             case [("env", _), ("file", _)]:
@@ -209,11 +208,13 @@ class SecretValue:
         )
 
 
-def _from_environ(name: str, environ: Mapping[str, str]) -> Secret:
+def _from_environ(name: str, around: ParseContext) -> Secret:
+    environ = around.environ
     if name not in environ:
         raise BadValueError(f"environment variable {name} is not set; export {name}=… for the user who runs callsheet")
     if not environ[name].strip():
         raise BadValueError(f"environment variable {name} is empty; export {name}=… for the user who runs callsheet")
+    around.secrets.add(name)
     return Secret(environ[name].strip())
 
 

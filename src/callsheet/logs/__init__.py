@@ -37,14 +37,14 @@ class Logging:
                 self._files.close()
                 raise ConfigError([f"{settings.source}: the timing log can't be written: {in_words(error)}."]) from error
         self._mail = MailHandler(settings.mail) if settings.mail else None
-        secrets = [site.key for site in settings.sites]
+        secrets = [secret for site in settings.sites for secret in site.secrets()]
         if settings.mail and settings.mail.password:
-            secrets.append(settings.mail.password)
+            secrets.append(settings.mail.password.reveal())
         self._lines = LogListener(
             self._files,
             settings.log.level,
             several=len(settings.sites) > 1,
-            secrets=[secret.reveal() for secret in secrets],
+            secrets=secrets,
             alarm=self._mail,
         )
         self._lines.say(Line(logging.INFO, f"Using SG Python API version {api_version}"), {}, "start")

@@ -183,7 +183,7 @@ class ToolkitRuntimeResolver:
 
     def _environ(self, setup: WorkerConfig, runtime: Runtime, home: str) -> Mapping[str, str]:
         return environment(
-            {**os.environ, **setup.environ},
+            setup.process_environ(),
             home=home,
             downloads=str(self._state / "bundles") if runtime.kind == "distributed" else None,
             use_bundle_cache=runtime.use_bundle_cache,

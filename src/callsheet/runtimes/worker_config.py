@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ class WorkerConfig:
     """The interpreter of the workers; None: the daemon's own."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """Set in the workers' environment, in addition to the daemon's."""
+    hidden: frozenset[str] = frozenset()
+    """Variables of the daemon's environment that hold secrets, and that workers do not get."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For callbacks that name no policy; one that names a part of it takes the rest from here."""
     cascade: int = 8
@@ -44,6 +47,10 @@ class WorkerConfig:
 
     hosted: frozenset[str] = frozenset()
     """Names of plugins all of whose callbacks run in the Toolkit session of their event's project, whatever they say themselves."""
+
+    def process_environ(self) -> dict[str, str]:
+        """All of a worker's environment."""
+        return {name: value for name, value in os.environ.items() if name not in self.hidden} | dict(self.environ)
 
     def deadline_of(self, plugin: str) -> float | None:
         """Seconds that a call of the plugin may take, if the callback itself says nothing."""

@@ -19,6 +19,7 @@ from callsheet.errors import SiteError, SiteRefusedError
 from callsheet.site.raw_entities import decoded
 from callsheet.wire import client_patch
 from callsheet.wire.answers import UnusableAnswer
+from callsheet.wire.texts import without_passwords
 from callsheet.wire.transient import is_transient
 
 # As in workers: what is no answer of the API's is none for the one as for the others, and nothing waits for ever.
@@ -101,7 +102,7 @@ class SiteClient:
         self, url: str, script: str, key: str, *, proxy: str | None = None, ca: str | None = None, timeout: float = 60.0
     ) -> None:
         """``ca``: a file of certificates by which the site's is judged, instead of the client's own."""
-        self._url = url
+        self._url = without_passwords(url)
         self._client = RawShotgun(url, script_name=script, api_key=key, http_proxy=proxy, ca_certs=ca, connect=False)
         self._client.config.timeout_secs = timeout
         self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
@@ -165,5 +166,5 @@ def _in_words(error: Exception) -> str:
         return f"{error.errmsg}."
     if isinstance(error, ProtocolError):
         return f"HTTP {error.errcode} {error.errmsg}"
-    text = " ".join(str(error).split()) or "no message"
+    text = without_passwords(" ".join(str(error).split())) or "no message"
     return f"{type(error).__name__}: {text[:300]}"

@@ -40,8 +40,8 @@ class SiteEventLog:
     @classmethod
     def of(cls, site: SiteSettings, *, timeout: float | None = None) -> Self:
         """The log of a site as it is configured."""
-        key = site.key.reveal()
-        return cls(site.name, site.url, site.script, key, proxy=site.proxy, ca=site.ca_file, timeout=timeout or site.timeout)
+        url, key = site.full_url, site.key.reveal()
+        return cls(site.name, url, site.script, key, proxy=site.proxy, ca=site.ca_file, timeout=timeout or site.timeout)
 
     def newest_id(self) -> int:
         """See ports.EventLog."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import List, Optional
+from urllib.parse import unquote
 
 LONGEST_NAME = 200
 """Letters of a name by which something is found again: of a callback, of a lane."""
@@ -19,6 +21,8 @@ _DIGITS = 12
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 STEERING = re.compile(f"[{_CONTROLS}]")
 """What moves a cursor, rings a bell, ends a line or turns the direction of what follows; save tab and LF."""
+_LOGIN = re.compile(r"//[^/\s]*@")
+_PASSWORD = re.compile(r"(?:^|//)[^/:]*:([^/]*)@")
 _STEERING_OR_END = re.compile(rf"[{_CONTROLS}\n]")
 
 
@@ -45,6 +49,17 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def _escape(match: "re.Match[str]") -> str:
     return match[0].encode("unicode_escape").decode("ascii")
+
+
+def without_passwords(text: str) -> str:
+    """``text`` with stars for what stands before the ``@`` of each URL in it."""
+    return _LOGIN.sub("//***@", text)
+
+
+def passwords(address: Optional[str]) -> List[str]:
+    """The password in a URL, or in a proxy ``user:password@host``: as it is written there, and as it is meant; [] for none."""
+    found = _PASSWORD.search(address or "")
+    return list(dict.fromkeys((found[1], unquote(found[1])))) if found else []
 
 
 def cut_short(text: str, most: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -51,7 +50,7 @@ class Worker:
         """Start the process, without plugins yet; ``opening``: the Toolkit that it has. Raises OSError when that can't be done."""
         self.loaded_plugins = LoadedPlugins(setup)
         if opening is None:
-            self.process = Process(archive, setup.python, {**os.environ, **setup.environ} if setup.environ else None)
+            self.process = Process(archive, setup.python, setup.process_environ())
         else:
             self.process = Process(archive, opening.python or setup.python, opening.environ)
         self.opened: frames.Message | None = None

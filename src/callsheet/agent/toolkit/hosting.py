@@ -10,12 +10,14 @@ from callsheet.agent.toolkit.diagnosis import ToolkitOpenError
 from callsheet.agent.toolkit.open_toolkit import Toolkit, open_toolkit
 from callsheet.agent.toolkit.session_client import answer_to
 from callsheet.wire.frames import Message
+from callsheet.wire.texts import passwords
 from callsheet.wire.transient import tally
 
 
 def open_session(told: Mapping[str, Any], say: Callable[[Message], None], secrets: Secrets) -> Optional[Toolkit]:
     """Open the Toolkit and say what it is; None, once that was said, if it can't be had. The process is of no use then."""
-    secrets.add(told["key"])
+    for secret in (told["key"], *passwords(told["host"]), *passwords(told["proxy"])):
+        secrets.add(secret)
     before = tally()
     try:
         toolkit = open_toolkit(told)
