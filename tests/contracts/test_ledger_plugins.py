@@ -499,3 +499,62 @@ def test_a_closed_ledger_says_so(desk: Desk) -> None:
         desk.record_events(1)
     with pytest.raises(StateError, match="is closed"):
         desk.ledger.overview()
+
+
+def call(desk: Desk, *states: State) -> None:
+    """Calls that end like that, of an event each."""
+    first = desk.now
+    for number, state in enumerate(states):
+        desk.now += 1
+        desk.record_events(int(first) + number, lane=f"lane {number}")
+        desk.settle(desk.claim_one(), state)
+
+
+def test_a_callback_all_of_whose_calls_fail_is_shown_until_one_does_well_or_its_file_changes(desk: Desk) -> None:
+    desk.describe("react")
+    call(desk, DONE, *[DEAD] * 19)
+    assert desk.ledger.overview().always_failing == ()
+    began = desk.now - 18
+    call(desk, DEAD, SKIPPED)
+    (found,) = desk.ledger.overview().always_failing
+    assert (str(found.key), found.calls, found.since) == ("plugin.react", 20, began)
+    assert found.last.startswith("ValueError: no ")
+    desk.reopen()
+    assert len(desk.ledger.overview().always_failing) == 1
+    call(desk, DONE)
+    assert desk.ledger.overview().always_failing == ()
+    call(desk, *[DEAD] * 20)
+    assert len(desk.ledger.overview().always_failing) == 1
+    desk.describe("react")
+    assert desk.ledger.overview().always_failing == ()
+
+
+def test_since_when_a_plugin_has_failures_that_stand_is_shown(desk: Desk) -> None:
+    call(desk, DEAD)
+    first = desk.now
+    call(desk, DEAD, DEAD)
+    (found,) = desk.ledger.overview().failing
+    assert (found.dead, found.since) == (3, first)
+
+
+def test_since_when_something_waits_that_could_run_is_shown(desk: Desk) -> None:
+    desk.enrol(file(), state=PluginState.READY)
+    desk.record_events(1, 2, lane="one")
+    desk.now += 100
+    desk.record_events(3, lane="two")
+
+    def since() -> list[float]:
+        return [one.since for one in desk.ledger.overview().late]
+
+    assert since() == [1000.0]
+    # What is handed out does not wait, and what stands behind it does
+    run = desk.claim_one(most=1)
+    assert since() == [1000.0]
+    # Nor does what is held, by a failure or an operator, or is tried again later
+    desk.settle(run, HELD)
+    assert since() == [1100.0]
+    desk.operate(Verb.HOLD, plugin="plugin")
+    assert since() == []
+    desk.operate(Verb.RELEASE, plugin="plugin")
+    desk.settle(desk.claim_one(), RETRYING, due=desk.now + 500)
+    assert since() == [1100.0]

@@ -6,25 +6,28 @@ import click
 import pytest
 
 from callsheet.cli import status_view
-from callsheet.domain.callback import PluginKey
+from callsheet.domain.callback import CallbackKey, PluginKey
 from callsheet.domain.delivery import State
 from callsheet.domain.overview import (
     Condition,
     DiskSpace,
+    FailingCallback,
     FailureSummary,
     Heartbeat,
     LedgerOwner,
     Overview,
     ServiceHealth,
     SiteHealth,
+    WaitingSince,
     WorkerRow,
 )
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import Gap, SiteState
 from callsheet.report import json_output
 from callsheet.report.daemon_troubles import STALE_AFTER
-from callsheet.report.diagnostics import LONG_CALL, troubles
+from callsheet.report.diagnostics import LATE, LONG_CALL, troubles
 from callsheet.wire.frames import SITE_FAILED
+from tests.support.events import callback
 
 NOW = 1_700_000_000.0
 PLUGIN = PluginRecord(PluginKey("studio", "mailer"), "/plugins/mailer.py", 0, PluginState.READY, 0, None, 0, 0)
@@ -347,5 +350,24 @@ def test_what_the_daemon_found_around_it_is_told_with_its_cure_and_since_when() 
     gone = Condition("plugin-folder", "The plugin folder /mnt/p is not there.", NOW - 60, site="studio", place="/mnt/p")
     (found,) = troubles(replace(WELL, heartbeat=replace(WELL.heartbeat, conditions=(gone,))), "studio.toml", NOW)
     assert (found.key, found.since, found.what) == ("plugin-folder:studio::/mnt/p", NOW - 60, gone.what)
-    assert "Mount or create it again" in found.cure
+    assert "Mount or create it" in found.cure
     assert json_output.trouble(found).keys() == {"key", "since", "what", "next"}
+
+
+def test_a_callback_all_of_whose_calls_fail_is_told_though_nothing_of_it_is_dead() -> None:
+    always = FailingCallback(CallbackKey(PLUGIN.key, "react"), 25, NOW - 60, "ValueError: the farm is away")
+    shown = replace(with_plugin(callbacks=(callback("react", plugin="mailer"),)), always_failing=(always,))
+    (found,) = troubles(shown, "studio.toml", NOW)
+    assert (found.key, found.since) == ("always-failing:studio:mailer:react", NOW - 60)
+    assert "callback react of plugin mailer fails: the last 25 calls in a row; the last one with: ValueError:" in found.what
+    # One that the plugin no longer has is no news
+    assert told(replace(WELL, always_failing=(always,))) == []
+
+
+@pytest.mark.parametrize(("age", "found"), [(LATE - 1, 0), (LATE + 1, 1)])
+def test_a_delivery_that_could_have_run_for_long_is_told(age: float, found: int) -> None:
+    shown = replace(WELL, late=(WaitingSince(PLUGIN.key, NOW - age),))
+    lines = told(shown)
+    assert len(lines) == found
+    assert all("A delivery of plugin mailer has waited for 10 min" in line for line in lines)
+    assert told(replace(shown, owner=LedgerOwner(held=False))) != lines  # of a daemon that is away, that alone is told

@@ -16,6 +16,7 @@ import pytest
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.delivery import DeliveryQuery, Run, State
+from callsheet.domain.operation import Verb
 from callsheet.ledgers.sqlite import SqliteLedger, delivery_queries, lane_heads, overview_queries, runs
 from tests.contracts.ledger import PLUGIN, Adapter, Desk, delivery, file
 from tests.support.events import SITE
@@ -211,3 +212,39 @@ def test_a_plugin_with_slots_and_nothing_to_do_costs_little(desk: Desk) -> None:
     assert steps(desk, desk.claim) < 200 * 40
     desk.free = {PLUGIN: 1}
     assert desk.claim()
+
+
+def in_trouble(folder: Path, count: int, plugins: int = 20) -> Desk:
+    """So many deliveries that failed for good, of so many plugins by turns, each in one of its ten lanes."""
+    names = [f"plugin {number}" for number in range(plugins)]
+    folder.mkdir()
+    desk = Desk(SqliteLedger(folder / "ledger.db"), folder, Adapter(lambda place: SqliteLedger(place / "ledger.db"), lambda _: []))
+    desk.free = {PluginKey(SITE, name): 10 for name in names}
+    numbers = range(count)
+    desk.record(*(delivery(one, plugin=names[one % plugins], lane=f"lane {one // plugins % 10}") for one in numbers))
+    while runs := desk.claim(most=1000):
+        for run in runs:
+            desk.settle(run, *[State.DEAD] * len(run.deliveries))
+    return desk
+
+
+def test_what_status_shows_costs_the_same_however_much_has_failed(tmp_path: Path) -> None:
+    costs = []
+    for number, count in enumerate((200, 4000)):
+        desk = in_trouble(tmp_path / str(number), count)
+        with closing(desk.ledger):
+            costs.append(steps_of_reader(desk))
+            shown = desk.ledger.overview()
+            assert [one.dead for one in shown.failing] == [count // 20] * 20
+            assert {one.last for one in shown.failing} == {f"ValueError: no {last}" for last in range(count - 19, count + 1)}
+    assert costs[1] <= costs[0] + 50
+
+
+def test_the_last_failure_is_one_that_stands_though_the_last_was_put_away(tmp_path: Path) -> None:
+    desk = in_trouble(tmp_path / "desk", 40)
+    with closing(desk.ledger):
+        before = steps_of_reader(desk)
+        desk.operate(Verb.SKIP, ids=(40,))
+        assert steps_of_reader(desk) <= before + 50
+        assert "ValueError: no 20" in {one.last for one in desk.ledger.overview().failing}
+        assert "ValueError: no 40" not in {one.last for one in desk.ledger.overview().failing}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from callsheet.domain.callback import PluginKey
+from callsheet.domain.callback import CallbackKey, PluginKey
 from callsheet.domain.delivery import DeliveryRow, State
 from callsheet.domain.operation import OperationRow
 from callsheet.domain.plugin import PluginRecord
@@ -184,6 +184,25 @@ class FailureSummary:
     dead: int
     held: int
     last: str
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailingCallback:
+    """A callback whose last ``calls`` in a row have failed, whatever became of the deliveries; and why the last one did."""
+
+    key: CallbackKey
+    calls: int
+    since: float | None
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSince:
+    """A plugin with a delivery that could run, and has waited ``since`` then: nothing holds it, or is tried again before it."""
+
+    key: PluginKey
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,5 +235,7 @@ class Overview:
     operations: tuple[OperationRow, ...] = ()
     failing: tuple[FailureSummary, ...] = ()
     unanswered: tuple[UnansweredCalls, ...] = ()
+    always_failing: tuple[FailingCallback, ...] = ()
+    late: tuple[WaitingSince, ...] = ()
     owner: LedgerOwner | None = None
     disks: tuple[DiskSpace, ...] = ()

@@ -9,11 +9,13 @@ from callsheet.domain.overview import (
     BACKING_OFF,
     FAILED,
     STUCK,
+    FailingCallback,
     FailureSummary,
     Heartbeat,
     Overview,
     SiteHealth,
     UnansweredCalls,
+    WaitingSince,
     WorkerRow,
 )
 from callsheet.domain.plugin import PluginRecord, PluginState
@@ -25,6 +27,9 @@ from callsheet.wire.frames import SITE_FAILED
 
 _OF_TOOLKIT = ("ToolkitError:", "ToolkitUnavailable:")
 """How a failure begins that is no mistake of the plugin's: its project's Toolkit can't be had."""
+
+LATE = 600.0
+"""Seconds after which a delivery that could run should have run."""
 
 LONG_CALL = 600.0
 """Seconds after which a call counts as one that may never end."""
@@ -39,6 +44,7 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
     # What a daemon that is away last heard of its sites and workers says nothing of now.
     health, workers, beat = ((), (), None) if daemon else (shown.health, shown.workers, shown.heartbeat)
     configured = {one.site for one in health}
+    late = shown.late if running and beat else ()
     silent = {one.site for one in health if one.error is not None}
     broken = {(one.key.site, one.key.name) for one in shown.plugins if _is_unloaded(one)}
     last = {one.key: gist(one.last) for one in shown.failing}
@@ -55,6 +61,8 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
         *(trouble for one in shown.plugins for trouble in _of_load(one, _name(one, shown), loads_at, now)),
         *(_of_gone(one, _name(one, shown), config) for one in shown.plugins if _is_missed(one, running=running)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
+        *(_of_always(one, _plugin(one.key.plugin, shown), config) for one in shown.always_failing if _is_called(one, shown)),
+        *(_of_late(one, _plugin(one.key, shown), config, now) for one in late if now - one.since > LATE),
         *(trouble for one in shown.failing for trouble in _of_dead(one, _plugin(one.key, shown), config)),
     ]
 
@@ -288,4 +296,35 @@ def _of_dead(failing: FailureSummary, name: str, config: str) -> Iterator[Troubl
             f"`{command('retry', config, these)}` tries them again; `{command('skip', config, these)}` puts them away.",
             "dead",
             *failing.key,
+            since=failing.since,
         )
+
+
+def _is_called(failing: FailingCallback, shown: Overview) -> bool:
+    return any(callback.key == failing.key for plugin in shown.plugins for callback in plugin.callbacks)
+
+
+def _of_always(failing: FailingCallback, name: str, config: str) -> Trouble:
+    """Also where nothing is held, and what failed counts as settled: then nothing else tells it."""
+    return Trouble(
+        f"Every call of callback {failing.key.name} of plugin {name} fails: the last {count(failing.calls, 'call')} in a row; the "
+        f"last one with: {gist(failing.last) or 'see its log'}",
+        f"`{command('deliveries', config, f'--plugin {name} --failures')}` shows them. Fix the plugin; what it did not do is not "
+        f"done by itself: `{command('retry', config, f'--plugin {name} --state dead')}` tries what is dead again.",
+        "always-failing",
+        *failing.key.plugin,
+        failing.key.name,
+        failing.since,
+    )
+
+
+def _of_late(waiting: WaitingSince, name: str, config: str, now: float) -> Trouble:
+    return Trouble(
+        f"A delivery of plugin {name} has waited for {duration(now - waiting.since)}, though nothing holds it up: it is "
+        "neither held, nor tried again, nor running.",
+        f"`{command('workers', config)}` shows whether its worker is busy with others: then it is slow, and `slots`, or `timeout` "
+        f"for calls that hang, may help. `{command('deliveries', config, f'--plugin {name} --state waiting')}` shows what waits.",
+        "late",
+        *waiting.key,
+        since=waiting.since,
+    )

@@ -44,6 +44,8 @@ def overview(tx: sqlite3.Connection, last_operations: int) -> Overview:
         replays=replay_rows.last(tx, ENDED_REPLAYS),
         operations=operation_log.records(tx, last_operations),
         failing=failure_summary.rows(tx),
+        always_failing=failure_summary.always(tx),
+        late=failure_summary.late(tx),
         unanswered=failure_summary.unanswered(tx),
     )
 

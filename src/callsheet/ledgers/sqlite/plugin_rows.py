@@ -46,6 +46,12 @@ _HELD = """
     SELECT d.id FROM deliveries AS d INDEXED BY deliveries_troubled JOIN lanes AS l ON l.id = d.lane_id
     WHERE d.state IN (2, 3, 5) AND d.state = 3 AND l.plugin_id = ?
 """
+_STANDS = """
+    UPDATE plugins SET troubled = (
+        SELECT max(d.id) FROM lanes AS l CROSS JOIN deliveries AS d INDEXED BY deliveries_troubled ON d.lane_id = l.id
+        WHERE d.state IN (2, 3, 5) AND d.state IN (3, 5) AND l.plugin_id = plugins.id
+    ) WHERE troubled IN (SELECT value FROM json_each(?))
+"""
 
 LATELY = 60.0
 """Seconds for which the newest id that the site showed counts as its newest."""
@@ -133,6 +139,8 @@ def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest:
     tally = StateCounters()
     skipped = _skip_orphans(tx, plugin_id, [callback.key.name for callback in manifest.callbacks], now, tally)
     held = [delivery_id for (delivery_id,) in tx.execute(_HELD, (plugin_id,))] if is_another else []
+    if is_another:
+        tx.execute("UPDATE callbacks SET failures = 0, failing_since = NULL WHERE plugin_id = ? AND failures > 0", (plugin_id,))
     reopen(tx, held, now)
     tally.move(plugin_id, State.HELD, State.WAITING, len(held))
     tally.write(tx)
@@ -152,6 +160,7 @@ def reopen(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> N
         " WHERE id IN (SELECT value FROM json_each(?))",
         (now, json.dumps(delivery_ids)),
     )
+    tx.execute(_STANDS, (json.dumps(delivery_ids),))
 
 
 def close(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> None:
@@ -160,6 +169,7 @@ def close(tx: sqlite3.Connection, delivery_ids: Sequence[int], now: float) -> No
         "UPDATE deliveries SET state = 6, finished = ?, due = NULL WHERE id IN (SELECT value FROM json_each(?))",
         (now, json.dumps(delivery_ids)),
     )
+    tx.execute(_STANDS, (json.dumps(delivery_ids),))
 
 
 def _note(tx: sqlite3.Connection, plugin_id: int, plugin: PluginFile, *, state: PluginState, now: float, problem: str) -> None:

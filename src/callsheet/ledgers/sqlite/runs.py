@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from callsheet.domain.callback import GLOBAL, SETTLING, PluginKey
@@ -48,11 +49,44 @@ _FINISH = """
     SET state = ?, attempts = ?, crashes = ?, outages = ?, started = ?, finished = ?, due = ?, mark = coalesce(?, mark)
     WHERE id = ?
 """
-_CALLED = "UPDATE callbacks SET called = max(coalesce(called, 0), ?) WHERE id = ?"
+_CALLED = """
+    UPDATE callbacks SET
+        called = max(coalesce(called, 0), :ended),
+        failures = CASE WHEN :anew THEN :failures ELSE failures + :failures END,
+        failing_since = CASE WHEN :anew THEN :since ELSE coalesce(failing_since, :since) END,
+        last_failed = coalesce(:last, last_failed)
+    WHERE id = :callback
+"""
+_TROUBLED = """
+    UPDATE plugins SET troubled = ?, troubled_since = CASE WHEN dead + held > 0 THEN troubled_since ELSE ? END WHERE id = ?
+"""
 _FAIL = """
     INSERT INTO failures (delivery_id, attempt, state, started, ended, kind, text, traceback, locals)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+
+@dataclass(slots=True)
+class _Calls:
+    """Calls of one callback: when the last ended, and how many have failed in a row; ``anew``: since one that did well."""
+
+    ended: float = 0.0
+    failures: int = 0
+    since: float | None = None
+    last: int | None = None
+    anew: bool = False
+
+    def add(self, outcome: Outcome) -> None:
+        self.ended = max(self.ended, outcome.ended)
+        if outcome.failure is None and outcome.state is State.DONE:
+            self.failures, self.since, self.anew = 0, None, True
+        elif outcome.failure is not None and not outcome.outages and outcome.failure.kind != "Retry":
+            self.failures += 1
+            self.since = self.since or outcome.ended
+            self.last = outcome.delivery_id
+
+    def facts(self, callback_id: int) -> dict[str, float | None]:
+        return {**asdict(self), "callback": callback_id}
 
 
 class _Open(NamedTuple):
@@ -170,14 +204,15 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
     tally = StateCounters()
     finished = []
     failed = []
-    called: dict[int, float] = {}
+    calls: dict[int, _Calls] = {}
+    troubled: dict[int, tuple[int, float]] = {}
     for outcome in outcomes:
         known = before.get(outcome.delivery_id)
         if known is None:  # closed by a reload while it ran, and pruned since: there is nothing left to say it of
             continue
         state, callback_id = known
         if outcome.state is not State.SKIPPED:
-            called[callback_id] = max(called.get(callback_id, 0.0), outcome.ended)
+            calls.setdefault(callback_id, _Calls()).add(outcome)
         if failure := outcome.failure:
             facts = (failure.kind, failure.text, failure.traceback, failure.locals)
             failed.append((outcome.delivery_id, outcome.attempts, int(outcome.state), outcome.started, outcome.ended, *facts))
@@ -185,6 +220,8 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
             continue
         tally.move(names.plugin_of(tx, callback_id), state, outcome.state)
         before[outcome.delivery_id] = (outcome.state, callback_id)
+        if outcome.state in (State.HELD, State.DEAD):
+            troubled[names.plugin_of(tx, callback_id)] = (outcome.delivery_id, outcome.ended)
         times = (outcome.started, outcome.ended, outcome.due)
         finished.append(
             (
@@ -199,5 +236,6 @@ def _finish(tx: sqlite3.Connection, names: Names, outcomes: Sequence[Outcome]) -
         )
     tx.executemany(_FINISH, finished)
     tx.executemany(_FAIL, failed)
-    tx.executemany(_CALLED, [(ended, callback_id) for callback_id, ended in called.items()])
+    tx.executemany(_CALLED, [one.facts(callback_id) for callback_id, one in calls.items()])
+    tx.executemany(_TROUBLED, [(*last, plugin_id) for plugin_id, last in troubled.items()])
     tally.write(tx)
