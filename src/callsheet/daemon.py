@@ -250,7 +250,7 @@ def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonC
     if asked.verb is Verb.RELOAD:
         registry.reload(asked.site, asked.plugin)
     elif asked.site is not None and asked.project is not None:
-        act = executor.warm if asked.verb is Verb.WARM else executor.retire
+        act = {Verb.WARM: executor.warm, Verb.RETIRE: executor.retire, Verb.END: executor.end}[asked.verb]
         act(asked.site, asked.project)
 
 

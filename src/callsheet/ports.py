@@ -149,9 +149,9 @@ class Ledger(Protocol):
         the history of deliveries, until it is enrolled again: then it stands at its site's cursor, as a new one.
 
         StateError for a HOLD, RELEASE, REPLAY or FORGET without a plugin, or with one never seen, for a FORGET of one that is not
-        GONE, and for a RESET of a site never read. A REPLAY is only noted here: ``site`` tells it to whoever reads; so are WARM,
-        RETIRE and RELOAD, which ``beat`` tells. Events of the log that a RESET goes on with are new, whatever ids the deliveries of
-        the log before have.
+        GONE, and for a RESET of a site never read. A REPLAY is only noted here: ``site`` tells it to whoever reads; so are
+        WARM, RETIRE, END and RELOAD, which ``beat`` tells. Events of the log that a RESET goes on with are new, whatever ids the
+        deliveries of the log before have.
         """
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:

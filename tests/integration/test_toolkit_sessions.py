@@ -28,6 +28,7 @@ from callsheet.wire.causality import Chain, Signature
 from callsheet.workers import slot
 from callsheet.workers.local_executor import LocalExecutor
 from callsheet.workers.sessions import session as session_module
+from callsheet.workers.sessions import session_calls, session_status
 from callsheet.workers.sessions.session import SessionLimits
 from tests.support.executor_bench import SITE, Stage
 from tests.support.running import bare_python
@@ -901,6 +902,105 @@ def test_a_hosted_plugin_hands_a_users_session_on_to_what_toolkit_writes_where_t
     assert {loop_protection.read(one) for one in said[3:]} == {
         loop_protection.Mark(2, loop_protection.sign(PluginKey(SITE, "where")))
     }
+
+
+def test_a_call_without_a_timeout_ends_before_the_delivery_that_makes_it(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        CALLS
+        + f"""
+@on("*", timeout=3)
+def callback(ctx):
+    if ctx.event["session_uuid"] == "hang":
+        session({project}).call(hangs)
+    raise ValueError(session({project}).call(seen, "010")["version"])
+""",
+    )
+
+    assert isinstance(stage.executor, LocalExecutor)
+    stage.executor.warm(SITE, project)
+    recorder.wait_for("session.opened")
+
+    # The caller hears where it hung, and is not killed; and the project goes on
+    (late,) = stage.do(of(stage, project, session_uuid="hang"))
+    (again,) = stage.do(of(stage, project))
+
+    assert late.verdict is Verdict.FAILED
+    assert late.failure is not None
+    assert late.failure.kind.endswith("SessionTimeout")
+    assert "longer than the delivery that called it may" in late.failure.text
+    assert "hangs" in late.failure.text  # its stack
+    assert again.failure is not None
+    assert again.failure.text == OLD.version
+
+
+def test_calls_of_a_caller_that_died_are_not_made_and_the_one_under_way_is_ended(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_calls, "ORPHAN_GRACE", 0.2)
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    made, late = studio.folder / "made", studio.folder / "late"
+    head = (
+        CALLS
+        + f"""
+def hangs_now():
+    open({str(made)!r}, "w").close()
+    threading.Event().wait()
+
+def is_late():
+    open({str(late)!r}, "w").close()
+"""
+    )
+    # Given a caller whose function hangs in the session, and has two more that wait behind that
+    stage.start(
+        "where",
+        head
+        + f"""
+@on("*")
+def callback(ctx):
+    for function in (hangs_now, is_late, is_late):
+        threading.Thread(target=session({project}).call, args=(function,)).start()
+    while not os.path.exists({str(made)!r}): threading.Event().wait(0.01)
+    threading.Event().wait(0.2)
+    os._exit(5)
+""",
+    )
+    stage.start("other", head + f"@on('*')\ndef callback(ctx): raise ValueError(session({project}).call(seen, '')['version'])")
+
+    # When the caller dies
+    assert [one.verdict for one in stage.do(of(stage, project))] == [Verdict.CRASHED]
+
+    # Then another one's call is made, in a session anew, and those of the dead one never
+    (report,) = stage.do(of(stage, project, "other"))
+    assert report.failure is not None
+    assert report.failure.text == OLD.version
+    assert not late.exists()
+
+
+def test_a_session_that_hangs_is_shown_and_can_be_ended_at_once(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_status, "LASTING", 0.0)
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start("where", asking(f"session({project}).call(hangs)"))
+    run = of(stage, project)
+    stage.executor.submit([run])
+    shown = "function hangs of plugin where"
+    stage.until(lambda: any(one.call == shown for one in stage.executor.workers() if one.project == project))
+    assert isinstance(stage.executor, LocalExecutor)
+
+    stage.executor.retire(SITE, project)
+    stage.executor.retire(SITE, project, at_once=True)
+
+    (report,) = stage.finish(run)
+    assert report.failure is not None
+    assert report.failure.kind.endswith("SessionLost")
+    assert not report.passing
 
 
 def test_an_idle_session_ends(studio: Studio, recorder: Recorder) -> None:

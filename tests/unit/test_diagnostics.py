@@ -17,6 +17,7 @@ from callsheet.domain.overview import (
     LedgerOwner,
     Overview,
     ServiceHealth,
+    SessionFacts,
     SiteHealth,
     WaitingSince,
     WorkerRow,
@@ -64,6 +65,16 @@ def test_a_heartbeat_too_old_is_a_daemon_that_does_not_run(age: float, found: in
     lines = told(replace(WELL, heartbeat=replace(WELL.heartbeat, at=NOW - age)))
     assert len(lines) == found
     assert all("last sign of life was 16 s ago, as process 4711" in line for line in lines)
+
+
+@pytest.mark.parametrize("call", ["function publish of plugin mailer", "looking at its configuration"])
+def test_a_toolkit_session_that_is_busy_beyond_all_measure_is_told_with_how_to_end_it(call: str) -> None:
+    facts = SessionFacts("moth", "localized", "/configs/moth")
+    row = WorkerRow("studio", (), 97, 4712, "busy", NOW, call=call, called_at=NOW - LONG_CALL, toolkit=facts)
+    (line,) = told(replace(WELL, workers=(row,)))
+    assert line.startswith("The Toolkit session of project moth has been ")
+    assert f"{call} for 10 min" in line
+    assert "`callsheet toolkit retire --now studio.toml studio/97`" in line
 
 
 def test_a_lost_site_is_told_with_since_when_and_why() -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional
+from typing import Any, BinaryIO, Callable, Dict, NoReturn, Optional, Set
 
 from callsheet.agent import current_worker, loader, parent_death, stacks, stdio
 from callsheet.agent.api import Rule
@@ -42,6 +42,7 @@ class Worker:
         self._project: Optional[int] = None
         self._site = ""
         self._make_call: Callable[..., Message] = dict
+        self._dropped: Set[int] = set()
         self._stopping = False
         self._pid = os.getpid()
 
@@ -118,6 +119,9 @@ class Worker:
             if order["is"] == "answer":
                 self.caller().answered(order)
                 continue
+            if order["is"] == "drop":
+                self._dropped.add(order["call"])
+                continue
             if order["is"] == "recall":
                 self._runners[order["plugin"]].recalled.update(order["runs"])
                 continue
@@ -174,6 +178,9 @@ class Worker:
         self._imports.tell_new(self._channel.send, order["plugin"])
 
     def _call(self, order: Message) -> None:
+        if order["call"] in self._dropped:
+            self._channel.send({"is": "answer", "call": order["call"], "value": None})  # nobody reads it
+            return
         at_work.plugin, at_work.mark = order["plugin"], order["mark"]
         self._toolkit.mark(order["mark"])
         self._channel.send({"is": "called", "call": order["call"]})

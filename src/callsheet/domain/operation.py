@@ -20,6 +20,7 @@ class Verb(StrEnum):
     STOP = "stop"  # replays (``ids`` of the query are theirs) read no further; what they have made waiting stays
     WARM = "warm"  # the daemon opens the Toolkit session of the query's project ahead of time
     RETIRE = "retire"  # it ends that session, after what it runs
+    END = "end"  # it ends that session at once, in the middle of what it runs
     RELOAD = "reload"  # it loads a plugin anew, whether its file has changed or not; without a plugin: all
     RESET = "reset"  # the reading of a site goes on elsewhere: its event log is another one, or it has another address
     FORGET = "forget"  # a plugin that is gone: its place in the log, its holds and what waits for it; its history stays
@@ -58,9 +59,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class DaemonCommand:
-    """What a running daemon is to do: WARM or RETIRE the Toolkit session of a ``project`` (its id or name), or RELOAD a ``plugin``.
+    """What a running daemon is to do: WARM, RETIRE or END the Toolkit session of a ``project``, or RELOAD a ``plugin``.
 
-    ``site`` None: that plugin of every site; ``plugin`` None: all.
+    ``project``: its id or name. ``site`` None: that plugin of every site; ``plugin`` None: all.
     """
 
     verb: Verb

@@ -164,9 +164,22 @@ def _session(worker: WorkerRow) -> str:
 
 
 def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> Trouble:
+    lasts = f"has been {'' if worker.call.startswith('looking') else 'in '}{worker.call} for {duration(now - since)}"
+    if worker.project is not None:
+        project = _session(worker)
+        return Trouble(
+            f"The Toolkit session of {project} {lasts}; what comes for that project waits.",
+            "If that is no honest work, see whether the shares that it is on answer. "
+            f"`{command('toolkit retire --now', config, f'{worker.site}/{worker.project}')}` ends it, and what waits gets another. "
+            "A `timeout`, of session() or of the callback, ends such calls by itself.",
+            "toolkit-busy",
+            worker.site,
+            place=str(worker.project),
+            since=since,
+        )
     names = ", ".join(worker.plugins)
     return Trouble(
-        f"The worker of {names} has been in {worker.call} for {duration(now - since)}; what comes behind it in its lane waits.",
+        f"The worker of {names} {lasts}; what comes behind it in its lane waits.",
         f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is mended. A "
         "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
         f"`{command('deliveries', config, '--failures')}` shows it.",

@@ -35,6 +35,9 @@ The daemon says::
      "passing": bool|absent, "client": bool|absent}}
         What came of a call that the worker asked for. "lost": trying again may help. "passing" and "client" are as in a report.
 
+    {"is": "drop", "call": int}
+        To a session: nobody waits for that call; it is not to begin any more.
+
     {"is": "recall", "plugin": str, "runs": [int, ...]}
         Begin no further delivery of these runs, and say that they ended. Unknown ones have ended by now.
 

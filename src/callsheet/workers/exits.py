@@ -58,8 +58,13 @@ def too_large(heads: Iterable[Delivery], size: int, limit: int) -> KillReason:
 
 
 def call_too_long() -> KillReason:
-    """A call in it takes too long. Whoever made the call is told; deliveries that run beside it come again."""
-    return KillReason(why="a call in it took longer than its timeout")
+    """A call in it takes too long, or its caller is gone. Whoever made the call is told; deliveries beside it come again."""
+    return KillReason(why="a call in it took longer than its timeout, or than its caller waited")
+
+
+def ended(heads: Iterable[Delivery]) -> KillReason:
+    """An operator does not want to wait for what it runs."""
+    return KillReason(_ids(heads), why="The worker was ended by an operator in the middle of this delivery (toolkit retire --now).")
 
 
 def loading_too_long(patience: float) -> KillReason:

@@ -68,13 +68,11 @@ class LocalExecutor:
             self._pool.sessions = Sessions(
                 setups,
                 agent,
-                Search(finder(agent)),
+                Search(finder(agent), self._lock, self._io_loop.wake),
                 limits or SessionLimits(),
-                self._lock,
                 publish=self._report_queue.put,
                 add=self._pool.add,
                 mark_writable=self._pool.mark_writable,
-                wake=self._io_loop.wake,
             )
         self._closed = False
         self._io_loop.start()
@@ -92,11 +90,15 @@ class LocalExecutor:
             if self._pool.sessions is not None and not self._closed:
                 self._pool.sessions.warm(site, project)
 
-    def retire(self, site: str, project: int | str) -> None:
+    def end(self, site: str, project: int | str) -> None:
+        """End a project's Toolkit session in the middle of what it runs."""
+        self.retire(site, project, at_once=True)
+
+    def retire(self, site: str, project: int | str, *, at_once: bool = False) -> None:
         """End a project's Toolkit session after what it runs."""
         with self._lock:
             if self._pool.sessions is not None and not self._closed:
-                self._pool.sessions.retire(site, project, "an operator retired it")
+                self._pool.sessions.retire(site, project, "an operator retired it", at_once=at_once)
                 self._io_loop.wake()
 
     def unload(self, plugin: PluginKey) -> None:

@@ -76,6 +76,7 @@ class Worker:
         self.worked: dict[PluginKey, float] = {}
         """Plugins whose deliveries came to an end, and for how many seconds these ran, until somebody takes note."""
         self.longest = self._in_flight.longest
+        self.next_deadline = self._next_deadline
         self._stopping: str | None = None
         self._quiet_since: float | None = None
         self._late: tuple[frozenset[int], float] | None = None
@@ -228,6 +229,10 @@ class Worker:
     @property
     def _of_no_use(self) -> bool:
         return bool(self.loaded_plugins.keys) and self.loaded_plugins.broken and self._opening is None
+
+    def _next_deadline(self, now: float) -> float:
+        late, soonest = self._in_flight.overdue(self.loaded_plugins.callbacks, now)
+        return now if late else soonest
 
     def _keep_deadlines(self, now: float) -> float:
         late, soonest = self._in_flight.overdue(self.loaded_plugins.callbacks, now)

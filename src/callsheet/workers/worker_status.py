@@ -8,11 +8,11 @@ from math import inf
 from callsheet.domain.overview import BACKING_OFF, STUCK, WorkerRow
 from callsheet.workers.pool import WorkerPool
 from callsheet.workers.sessions import session_status
+from callsheet.workers.sessions.session import Session
+from callsheet.workers.sessions.session_pool import Sessions
+from callsheet.workers.sessions.session_status import LASTING
 from callsheet.workers.slot import WorkerSlot
 from callsheet.workers.worker import Worker
-
-LASTING = 3.0
-"""Seconds after which a call is told: most calls are over when the next beat comes."""
 
 _STUCK = "it was killed and does not end; another worker has taken its place"
 
@@ -27,8 +27,14 @@ def rows(pool: WorkerPool) -> list[WorkerRow]:
     sessions = list(pool.sessions.all) if pool.sessions is not None else []
     theirs = {one.worker for one in sessions}
     working = (_working(worker, seated.get(worker)) for worker in pool.workers if worker not in theirs)
-    shown = (session_status.row(one, _working(one.worker, None) if one.worker is not None else None) for one in sessions)
+    shown = (_of_session(one, pool.sessions) for one in sessions if pool.sessions is not None)
     return [*working, *waiting, *filter(None, shown), *(_stuck(*one) for one in pool.stuck.items())]
+
+
+def _of_session(session: Session, sessions: Sessions) -> WorkerRow | None:
+    if session.worker is None:
+        return session_status.row(session, None, None)
+    return session_status.row(session, _working(session.worker, None), sessions.under_way(session.worker))
 
 
 def _working(worker: Worker, slot: WorkerSlot | None) -> WorkerRow:

@@ -165,14 +165,15 @@ def warm(*, config_and_projects: tuple[str, ...], why: str) -> int:
 
 @command.command(epilog=examples(("callsheet toolkit retire studio.toml moth", "the next event opens it anew")))
 @click.argument("config_and_projects", nargs=-1, required=True, metavar="[CONFIG] PROJECT...")
+@click.option("--now", is_flag=True, help="In the middle of what it runs, such as a call that hangs.")
 @click.option("--why", default="", help="The reason, for the record.")
-def retire(*, config_and_projects: tuple[str, ...], why: str) -> int:
+def retire(*, config_and_projects: tuple[str, ...], now: bool, why: str) -> int:
     """Have the running daemon end projects' sessions, each after what it runs.
 
     What waits for such a session, or comes later, gets a new one. That is never needed for a change of the configuration or its
     core, which the daemon sees by itself. PROJECT is a name, a folder or an id, or SITE/PROJECT.
     """
-    return _ask(Verb.RETIRE, config_and_projects, why)
+    return _ask(Verb.END if now else Verb.RETIRE, config_and_projects, why)
 
 
 def _ask(verb: Verb, config_and_projects: tuple[str, ...], why: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from threading import RLock, Thread
 from typing import TypeVar
 
 from callsheet.domain.toolkit_entities import Project
@@ -14,14 +14,17 @@ T = TypeVar("T")
 
 
 class Search:
-    """Asks a Finder. What it found is given to callbacks, in its threads.
+    """Asks a Finder. What it found is given to callbacks, in its threads, under the executor's lock.
 
     A thread for each question: one about a share that hangs, or a prepare that downloads for minutes, must neither hold up the
     others nor the daemon's end.
     """
 
-    def __init__(self, finder: RuntimeResolver) -> None:
+    def __init__(self, finder: RuntimeResolver, lock: RLock, wake: Callable[[], None]) -> None:
+        """``wake`` has ``tick`` called soon, by the thread that starts workers."""
         self._finder = finder
+        self._lock = lock
+        self._wake = wake
         self._closed = False
 
     def name(self, site: str, name: str, found: Callable[[Project | ToolkitError], None]) -> None:
@@ -40,7 +43,7 @@ class Search:
                 changed = self._finder.changed(site, opening)
             except (CallsheetError, OSError):
                 changed = None
-            looked(changed)
+            self._deliver(looked, changed)
 
         self._begin(work)
 
@@ -52,7 +55,7 @@ class Search:
                 answer = self._finder.reconsidered(opening, trouble)
             except Exception:  # noqa: BLE001 - then it stands, and the deliveries that wait must hear of it
                 answer = trouble
-            found(answer)
+            self._deliver(found, answer)
 
         self._begin(work)
 
@@ -66,9 +69,14 @@ class Search:
                 answer: T | ToolkitError = question()
             except Exception as error:  # noqa: BLE001 - whatever it is, the deliveries that wait must hear of it
                 answer = _as_trouble(error, project)
-            found(answer)
+            self._deliver(found, answer)
 
         self._begin(work)
+
+    def _deliver(self, take: Callable[[T], None], answer: T) -> None:
+        with self._lock:
+            take(answer)
+            self._wake()
 
     def _begin(self, work: Callable[[], None]) -> None:
         if not self._closed:

@@ -25,6 +25,11 @@ LOOK_AGAIN = 1.0
 GRUDGE = 2.0
 """Seconds for which a project that could not be opened is not tried again: what comes for it meanwhile fails in the same way."""
 
+ENDING = "The daemon ends, and opens no session any more."
+
+AHEAD = 64
+"""Runs of a plugin that wait for sessions or are in them. More would only be taken from the ledger to wait here."""
+
 LARGEST = 2**63
 """Ids of projects are below it, as the ledger has them."""
 
@@ -65,6 +70,8 @@ class Session:
         self.opening: SessionSpec | None = None
         self.searching = False
         """Somebody finds out what it is to be started from, or whether that has changed."""
+        self.searching_since = 0.0
+        """Since when (epoch)."""
         self.looked_at = 0.0
         """The monotonic time at which it was last known to be up to date."""
         self.due = False
@@ -133,7 +140,7 @@ class Session:
         caller, late = called
         self.losses += 1
         self.problem = loss.how or ""
-        guilty = loss.loading.key if loss.loading is not None else loss.culprit or caller
+        guilty = caller or (loss.loading.key if loss.loading is not None else loss.culprit)
         pause = self.backoff.not_ready() if worker.opened is None else self.backoff.died(guilty)
         pause = 0.0 if late or loss.late else pause
         if worker.opened is None or guilty is None:
@@ -207,6 +214,16 @@ class Session:
         if self.idle and now - self.used_at > limits.idle:
             return f"it had nothing to do for {limits.idle:g} s"
         return None
+
+
+def abandon(session: Session, caller: Worker) -> None:
+    """Nobody waits for the calls of that worker any more."""
+    session.waiting = deque(one for one in session.waiting if not isinstance(one, Call) or one.caller is not caller)
+
+
+def search(session: Session) -> None:
+    """Note that somebody begins to find out what the session is started from, or whether that is so still."""
+    session.searching, session.searching_since = True, time.time()
 
 
 def is_stale(session: Session) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from callsheet.agent.coroutines import EARLIEST, EARLY
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.plugin import PluginFile
 from callsheet.wire import frames
 from callsheet.workers.exits import WorkerExit, call_too_long
-from callsheet.workers.worker import Worker
+from callsheet.workers.worker import STACK_TIME, Worker
+
+ORPHAN_GRACE = 5.0
+"""Seconds that a function may run on once nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,11 @@ class Call:
 class _Given:
     call: Call
     session: Worker
-    begun: bool = False
+    begun_at: float | None = None
+    """Epoch seconds; None while it waits in the session for its turn."""
+    abandoned: bool = False
+    killed_at: float = inf
+    """The monotonic time at which its session has had time to write down where it is."""
     due: float = inf
     """The monotonic time at which it has taken too long; it begins to count when the function is called."""
 
@@ -74,8 +83,13 @@ class Calls:
         if given is None:
             return None
         if message["is"] == "called":
-            given.begun = True
-            given.due = inf if given.call.timeout is None else self._now() + given.call.timeout
+            now = self._now()
+            given.begun_at = time.time()
+            given.due = min(
+                now + (inf if given.call.timeout is None else given.call.timeout), self._patience(given.call.caller, now)
+            )
+            if given.abandoned:
+                given.due = min(given.due, now + ORPHAN_GRACE)
             return None
         del self._given[message["call"]]
         given.session.calls_under_way -= 1
@@ -90,28 +104,53 @@ class Calls:
         """Who waits for an answer, and the session that it is to come from."""
         return ((one.call.caller, one.session) for one in self._given.values())
 
+    def _abandon(self, caller: Worker) -> None:
+        """Nobody waits for that worker's calls any more: what has not begun does not begin, and what has is to end soon."""
+        for number, given in self._given.items():
+            if given.call.caller is caller and not given.abandoned:
+                given.abandoned = True
+                given.due = min(given.due, inf if given.begun_at is None else self._now() + ORPHAN_GRACE)
+                self._send(given.session, {"is": "drop", "call": number})
+
+    def under_way(self, session: Worker) -> tuple[str, float] | None:
+        """What a session is calling, and since when (epoch); None if nothing."""
+        begun = ((one.call, one.begun_at) for one in self._given.values() if one.session is session and one.begun_at is not None)
+        found = min(begun, key=lambda one: one[1], default=None)
+        return found and (f"function {found[0].function} of plugin {found[0].plugin.key.name}", found[1])
+
+    def _patience(self, caller: Worker, now: float) -> float:
+        """The monotonic time until which a caller can wait: shortly before it is ended itself, so that it hears why."""
+        due = min((one.due for one in self._given.values() if one.session is caller), default=inf)
+        due = min(due, caller.next_deadline(now))
+        return due - STACK_TIME - min(EARLIEST, EARLY * max(0.0, due - now)) if due < inf else inf
+
     def keep_deadlines(self, session: Worker, now: float) -> float:
         """Kill the session if a call in it takes too long. Returns when to look again."""
-        dues = [one.due for one in self._given.values() if one.session is session]
-        soonest = min(dues, default=inf)
-        if soonest <= now:
+        first = min((one for one in self._given.values() if one.session is session), key=lambda one: one.due, default=None)
+        if first is None or first.due > now:
+            return inf if first is None else first.due
+        if first.killed_at == inf:
+            first.killed_at = now + STACK_TIME
             session.process.ask_for_stacks()
+        if first.killed_at <= now:
             session.kill(call_too_long())
             return inf
-        return soonest
+        return first.killed_at
 
     def lost(self, session: Worker, loss: WorkerExit) -> tuple[PluginKey | None, bool]:
-        """Tell the callers of all that the session was to do that it is gone. Returns whose call was under way in it, and whether
-        that had taken too long.
+        """A worker is gone: tell the callers of all that it was to do as a session, and drop its own calls. Returns whose call was
+        under way in it, and whether that had taken too long.
         """
         now = self._now()
+        self._abandon(session)
         guilty, late = None, False
         for number, given in [(number, one) for number, one in self._given.items() if one.session is session]:
             del self._given[number]
-            guilty = given.call.plugin.key if given.begun else guilty
+            guilty = given.call.plugin.key if given.begun_at is not None else guilty
             late = late or given.due <= now
             if given.due <= now:
-                text = f"The function took longer than {given.call.timeout:g} s, and its session was ended."
+                limit = "the delivery that called it may" if given.call.timeout is None else f"{given.call.timeout:g} s"
+                text = f"The function took longer than {limit}, and its session was ended."
                 self.failed(given.call, "SessionTimeout", text, traceback=loss.stacks)
             else:
                 how = loss.how or "it was ended"

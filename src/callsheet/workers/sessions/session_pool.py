@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from callsheet.domain.callback import PluginKey
@@ -17,23 +16,29 @@ from callsheet.errors import ToolkitError
 from callsheet.ports import Message
 from callsheet.runtimes.session_spec import SessionSpec
 from callsheet.runtimes.worker_config import WorkerConfig
-from callsheet.workers.exits import WorkerExit
+from callsheet.workers.exits import WorkerExit, ended
 from callsheet.workers.loaded_plugins import passes
 from callsheet.workers.sessions import deadlock, refusals, session_signals
 from callsheet.workers.sessions.admission import Places
 from callsheet.workers.sessions.background import Search
-from callsheet.workers.sessions.session import QueuedRun, Session, SessionKey, SessionLimits, is_given_up, is_stale
+from callsheet.workers.sessions.session import (
+    AHEAD,
+    ENDING,
+    QueuedRun,
+    Session,
+    SessionKey,
+    SessionLimits,
+    abandon,
+    is_given_up,
+    is_stale,
+    search,
+)
 from callsheet.workers.sessions.session_calls import Call, Calls
 from callsheet.workers.worker import Worker
 
-_ENDING = "The daemon ends, and opens no session any more."
-
-AHEAD = 64
-"""Runs of a plugin that wait for sessions or are in them. More would only be taken from the ledger to wait here."""
-
 
 class Sessions:
-    """Called under the executor's lock throughout; what others find out in threads of their own takes the lock first."""
+    """Called under the executor's lock throughout."""
 
     def __init__(
         self,
@@ -41,29 +46,24 @@ class Sessions:
         archive: Path,
         search: Search,
         limits: SessionLimits,
-        lock: RLock,
         *,
         publish: Callable[[Iterable[Message]], None],
         add: Callable[[Worker], None],
         mark_writable: Callable[[Worker], None],
-        wake: Callable[[], None],
     ) -> None:
-        """``publish`` takes what is to be collected, ``add`` a started worker into the pool, ``mark_writable`` one that was written
-        to; ``wake`` has ``tick`` called soon, by the thread that starts workers.
-        """
+        """``publish`` takes what is to be collected, ``add`` a started worker, ``mark_writable`` one that was written to."""
         self._setups = setups
         self._archive = archive
         self._search = search
         self._limits = limits
-        self._lock = lock
         self._publish = publish
         self._add = add
         self._mark_writable = mark_writable
-        self._wake = wake
         self._sessions: dict[SessionKey, Session] = {}
         self._slot_of_worker: dict[Worker, Session] = {}
         self._places = Places(limits.most)
         self._calls = Calls(mark_writable, time.monotonic)
+        self.under_way = self._calls.under_way
         self._closed = False
 
     @property
@@ -85,8 +85,8 @@ class Sessions:
     def call(self, project: int | str, call: Call) -> None:
         """Have a function called in the session of a project, by id or name."""
         site = call.caller.site
-        if self._closed:
-            self._calls.failed(call, "SessionLost", _ENDING, lost=True)
+        if self._closed or call.caller.process.commands < 0:  # or the caller died while its project was looked for
+            self._calls.failed(call, "SessionLost", ENDING, lost=True)
         elif isinstance(project, int):
             self._want_answer(self._session(SessionKey(site, project)), call)
         elif (known := self._known(site, project)) is not None:
@@ -104,12 +104,14 @@ class Sessions:
         session.forgive()
         self._advance(session)
 
-    def retire(self, site: str, project: int | str, why: str) -> None:
+    def retire(self, site: str, project: int | str, why: str, *, at_once: bool = False) -> None:
         """End a project's session, by id or name, after what it runs. What waits for it, or comes later, gets a new one."""
         session = self._known(site, project)
         if session is not None:
             session.warm = False
             self._stop(session, why)
+            if at_once and session.worker is not None:
+                session.worker.kill(ended(session.worker.heads()))
 
     def forget(self, plugin: PluginKey, why: str) -> None:
         """The plugin was unloaded, or loaded anew: what waits comes back, and no session keeps its old code."""
@@ -138,7 +140,7 @@ class Sessions:
             self._publish(RunEnded(run.id) for run in session.take_back(lambda _: True))
             for one in session.waiting:
                 if isinstance(one, Call):  # as all that are left
-                    self._calls.failed(one, "SessionLost", _ENDING, lost=True)
+                    self._calls.failed(one, "SessionLost", ENDING, lost=True)
             session.waiting.clear()
             self._stop(session, why)
 
@@ -177,7 +179,7 @@ class Sessions:
             session.opens()
             session_signals.opened(session, message)
         elif session.opening is not None:
-            session.searching = True
+            search(session)
             self._search.doubt(session.opening, refusals.of_worker(message), lambda found: self._found(session, found))
 
     def on_output(self, worker: Worker, said: Iterable[Message]) -> bool:
@@ -196,6 +198,8 @@ class Sessions:
     def on_exit(self, worker: Worker, loss: WorkerExit) -> bool:
         """Take note of a worker's end; False if it is no session's."""
         called = self._calls.lost(worker, loss)
+        for one in self._sessions.values():
+            abandon(one, worker)
         session = self._slot_of_worker.pop(worker, None)
         if session is None:
             return False
@@ -204,7 +208,7 @@ class Sessions:
             session_signals.lost(session, worker, loss, session.lost(worker, loss, called))
             if worker.opened is None:
                 self._failed(session, refusals.died_opening(session, loss.how))
-            elif loss.loading is not None:
+            elif loss.loading is not None and called[0] is None:  # else it waits behind a call
                 self._fail(session, refusals.died_loading(session, loss.loading.key, loss.how), loss.loading.key)
         self._advance(session)
         self._admit()
@@ -257,32 +261,29 @@ class Sessions:
         return sum(1 for one in self._sessions.values() if one.live)
 
     def _find(self, session: Session) -> None:
-        session.searching, session.warm = True, False
+        search(session)
+        session.warm = False
         session_signals.opening(session)
         self._search.find(*session.key, lambda found: self._found(session, found))
 
     def _found(self, session: Session, found: SessionSpec | ToolkitError) -> None:
-        with self._lock:
-            session.searching = False
-            if isinstance(found, ToolkitError):
-                self._failed(session, found)
-                self._admit()
-            else:
-                session.opening, session.due, session.name = found, True, str(found.project)
-            self._wake()
+        session.searching = False
+        if isinstance(found, ToolkitError):
+            self._failed(session, found)
+            self._admit()
+        else:
+            session.opening, session.due, session.name = found, True, str(found.project)
 
     def _named(self, site: str, project: str, found: Project | ToolkitError, call: Call | None = None) -> None:
-        with self._lock:
-            if isinstance(found, Project):
-                if call is None:
-                    self.warm(site, found.id)
-                else:
-                    self.call(found.id, call)
-            elif call is None:
-                session_signals.failed(site, project, found)
+        if isinstance(found, Project):
+            if call is None:
+                self.warm(site, found.id)
             else:
-                self._calls.failed(call, "ToolkitError", str(found), traceback=found.traceback, lost=found.passing)
-            self._wake()
+                self.call(found.id, call)
+        elif call is None:
+            session_signals.failed(site, project, found)
+        else:
+            self._calls.failed(call, "ToolkitError", str(found), traceback=found.traceback, lost=found.passing)
 
     def _start(self, session: Session) -> None:
         opening = session.opening
@@ -304,7 +305,7 @@ class Sessions:
         if worker is None or session.opening is None or not session.open or session.searching:
             return
         if session.wanted_at() <= time.monotonic() and is_stale(session):
-            session.searching = True
+            search(session)
             self._search.look(session.key.site, session.opening, lambda changed: self._looked(session, changed))
             return
         for one in session.ready():
@@ -319,15 +320,13 @@ class Sessions:
         self._mark_writable(worker)
 
     def _looked(self, session: Session, changed: str | None) -> None:
-        with self._lock:
-            session.searching = False
-            session.looked_at = time.monotonic()
-            if changed is not None:
-                session_signals.outdated(session, changed)
-                self._stop(session, f"{changed} has changed")
-            self._advance(session)
-            self._admit()
-            self._wake()
+        session.searching = False
+        session.looked_at = time.monotonic()
+        if changed is not None:
+            session_signals.outdated(session, changed)
+            self._stop(session, f"{changed} has changed")
+        self._advance(session)
+        self._admit()
 
     def _stop(self, session: Session, why: str) -> None:
         worker = session.worker

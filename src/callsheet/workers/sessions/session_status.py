@@ -8,18 +8,26 @@ from dataclasses import replace
 from callsheet.domain.overview import BACKING_OFF, FAILED, SessionFacts, WorkerRow
 from callsheet.workers.sessions.session import Session
 
+LASTING = 3.0
+"""Seconds after which a call is told: most calls are over when the next beat comes."""
+
 RECENT = 3600.0
 """Seconds for which a project that could not be opened is shown: nobody may ever want it again."""
 
 
-def row(session: Session, worker: WorkerRow | None) -> WorkerRow | None:
+def row(session: Session, worker: WorkerRow | None, calling: tuple[str, float] | None) -> WorkerRow | None:
     """Of one that has a worker, is about to, waits for its place, or failed not long ago; None of any other.
 
-    ``worker``: the row of its worker, if it has one.
+    ``worker``: the row of its worker, if it has one. ``calling``: the function that it calls for a plugin, and since when.
     """
     state = _state(session, worker)
     if state is None:
         return None
+    call, since = ("", None) if worker is None else (worker.call, worker.called_at)
+    if since is None and session.searching:
+        call, since = _lasting("looking at its configuration", session.searching_since)
+    if since is None and calling is not None:
+        call, since = _lasting(*calling)
     return replace(
         worker or WorkerRow(session.key.site, (), since=session.since),
         project=session.key.project,
@@ -27,9 +35,15 @@ def row(session: Session, worker: WorkerRow | None) -> WorkerRow | None:
         calls=session.calls,
         restarts=session.losses,
         problem=session.problem if session.trouble is None else session.trouble.problem,
+        call=call,
+        called_at=since,
         retry_at=time.time() + session.wanted_at() - time.monotonic() if state == BACKING_OFF else None,
         toolkit=_facts(session),
     )
+
+
+def _lasting(what: str, since: float) -> tuple[str, float | None]:
+    return (what, since) if time.time() - since >= LASTING else ("", None)
 
 
 def _state(session: Session, worker: WorkerRow | None) -> str | None:
