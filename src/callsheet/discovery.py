@@ -259,8 +259,8 @@ def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
 
 def _unreadable(entry: os.DirEntry[str], error: OSError) -> str:
     if entry.is_symlink():
-        return "a link whose target is missing; mend the link or remove it"
-    return f"can't be read ({error.strerror}); mend its permissions"
+        return "a link whose target is missing; fix the link or remove it"
+    return f"can't be read ({error.strerror}); fix its permissions"
 
 
 def _other(mode: int) -> str:

@@ -84,8 +84,8 @@ def test_a_restart_that_reads_differently_is_told(stage: Stage, recorder: Record
 
 
 def test_dying_at_import_is_told_and_tried_again(stage: Stage, recorder: Recorder, tmp_path: Path) -> None:
-    mended = tmp_path / "mended"
-    text = f"import os\nif not os.path.exists({str(mended)!r}): os.kill(os.getpid(), 9)\n" + legacy("pass")
+    fixed = tmp_path / "fixed"
+    text = f"import os\nif not os.path.exists({str(fixed)!r}): os.kill(os.getpid(), 9)\n" + legacy("pass")
 
     manifest = stage.start("deadly", text)
 
@@ -93,7 +93,7 @@ def test_dying_at_import_is_told_and_tried_again(stage: Stage, recorder: Recorde
     assert "The worker died while loading it: was killed by signal 9 (SIGKILL)." in manifest.problem
     assert (manifest.where, manifest.logger) == ("import", "plugin.deadly")
     assert key("deadly") not in stage.executor.free()
-    mended.touch()
+    fixed.touch()
     assert stage.wait(Manifest).problem is None
 
 

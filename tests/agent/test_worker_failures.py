@@ -53,7 +53,7 @@ def test_work_of_those_that_share_a_worker_does_not_clear_the_one_that_takes_it_
     (row,) = [one for one in stage.executor.workers() if one.plugins == ("deadly",)]
     assert (row.state, row.restarts, row.problem) == ("backing off", 5, "ended with exit code 7")
 
-    # When its file is mended, then it is back at once, where it was
+    # When its file is fixed, then it is back at once, where it was
     assert stage.start("deadly", legacy("pass")).problem is None
     wait_free(stage, "good", "deadly")
     assert [one.plugins for one in stage.executor.workers() if one.state == "idle"] == [("good", "deadly")]

@@ -114,7 +114,7 @@ def test_4_a_reload_after_a_failure_does_not_repeat_finished_callbacks(daemon: D
     event = site.add_event("Shotgun_Task_Change")
     with install.running(daemon) as running:
         running.until(lambda: "An error occured" in install.log("plugin.a"), "the failure")
-        # When it is mended
+        # When it is fixed
         install.plugin("a", install.registering(body.format(fail=""), "one", "two"))
         running.until(lambda: install.traced(callback="two"), "the second callback")
     # Then the event goes on where it failed
@@ -198,7 +198,7 @@ def test_8_a_plugin_that_fails_on_its_first_event_gets_it_once_mended(daemon: Da
             running.until(lambda: "Plugin b is ready" in install.log(), "b ready")
         first = site.add_event("Shotgun_Task_Change")
         running.until(lambda: "An error occured" in install.log("plugin.b"), "its failure")
-        # When it is mended
+        # When it is fixed
         install.plugin("b", install.tracing())
         running.until(lambda: "Reloading plugin at" in install.log(), "b.py loaded anew")
         second = site.add_event("Shotgun_Task_Change")

@@ -57,7 +57,7 @@ def test_stop_on_error_stops_its_plugin_until_the_file_changes_and_no_other(daem
         rest = list(site.add_events(2))
         running.until(lambda: rest[-1] in install.seen("b"), "the events in the other plugin")
         stopped_at = install.seen("a")
-        # When it is mended
+        # When it is fixed
         install.plugin("a", install.tracing())
         running.until(lambda: rest[-1] in install.seen("a"), "the events in the plugin")
     # Then it stopped at the first, and goes on with that very event, in order

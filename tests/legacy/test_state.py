@@ -179,7 +179,7 @@ def test_what_the_reference_had_begun_is_gone_on_with(how: str, site: Sandbox, t
         else:
             assert running.stop() == 0
     assert install.seen("stopped") == first[:3]
-    # When Callsheet takes over, with the failing plugin mended; the missing id appears; and there is more to do
+    # When Callsheet takes over, with the failing plugin fixed; the missing id appears; and there is more to do
     install.plugin("stopped", install.tracing())
     install.plugin("new", install.tracing())
     due = list(site.add_events(3))

@@ -13,7 +13,7 @@ QUIET = 0.4
 LONG = 30
 FOLDING = """
 note("folded", event, text=",".join(map(str, ctx.folded)))
-if event["meta"].get("new_value") == "bad" and not flag("mended"): raise ValueError("bad value")
+if event["meta"].get("new_value") == "bad" and not flag("fixed"): raise ValueError("bad value")
 """
 
 
@@ -98,7 +98,7 @@ def test_a_burst_whose_call_fails_or_dies_loses_nothing(studio: Studio) -> None:
         assert set(states(studio, "folding").values()) <= {State.RETRYING, State.WAITING, State.RUNNING}
 
         # When it works, but the daemon is killed in the middle
-        studio.trace.raise_flag("mended")
+        studio.trace.raise_flag("fixed")
         daemon.until((studio.trace.folder / "died.flag").exists)
         calls = len(folds(studio))
         daemon.until(lambda: len(folds(studio)) > calls)
@@ -121,7 +121,7 @@ def test_batches_of_a_lane_come_in_order_and_what_failed_together_comes_again_to
     def many(contexts):
         events = [one.event["id"] for one in contexts]
         note("called", contexts[0].event, text=",".join(map(str, events)))
-        if not flag("mended"): raise ValueError("not yet")
+        if not flag("fixed"): raise ValueError("not yet")
         for one in contexts: note("done", one.event)
     """
     studio.write("batched", text)
@@ -129,7 +129,7 @@ def test_batches_of_a_lane_come_in_order_and_what_failed_together_comes_again_to
         events = list(studio.sandbox.add_events(35))
         daemon.until(lambda: len(studio.trace.calls("batched", word="called")) >= 4)
         called = {one.text for one in studio.trace.calls("batched", word="called")}
-        studio.trace.raise_flag("mended")
+        studio.trace.raise_flag("fixed")
 
         daemon.until(lambda: studio.states() == {"done": 35})
 

@@ -72,7 +72,7 @@ class Installation:
         self.gateway.drop()
         self.proxy.drop()
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         self.gateway.fault = self.gateway.at_hello = self.proxy.fault = None
         self.gateway.only = ()
         if self.certificates:
@@ -148,7 +148,7 @@ def survives(installation: Installation, kind: str, *only: str) -> None:
     assert not studio.deliveries(State.HELD, State.DEAD)
 
     # Then all is done once it can
-    installation.mend()
+    installation.fix()
     daemon.until(lambda: studio.states() == {"done": done + 2 * len(PLUGINS)}, SLACK + 60)
     assert {one.attempts for one in studio.deliveries()} == {1}
     assert all(studio.trace.events(name)[-2:] == [event, later] for name in PLUGINS), "in order"

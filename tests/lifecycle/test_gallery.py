@@ -67,7 +67,7 @@ def assert_all_is_told(studio: Studio) -> None:
     failed = json.loads(studio.command("deliveries", "--state", "held", "--state", "dead", "--failures", "--json").stdout)
     for name in TROUBLED:
         exhibit = GALLERY[name]
-        mine = [one for one in troubles if f"--plugin {name} " in one or f"Mend {studio.plugins / name}.py" in one]
+        mine = [one for one in troubles if f"--plugin {name} " in one or f"Fix {studio.plugins / name}.py" in one]
         assert not exhibit.told or any(exhibit.told in one for one in mine), (name, mine)
         said = ["\n".join(map(str, one["failure"].values())) for one in failed if one["plugin"] == name]
         assert not exhibit.why or any(exhibit.why in one for one in said), (name, said)
@@ -126,7 +126,7 @@ def test_a_plugin_that_takes_down_every_worker_waits_longer_and_longer_and_its_c
         daemon.until(lambda: any(one.state == BACKING_OFF for one in workers(studio)))
         assert len(studio.deliveries(State.DEAD)) < len(events)
 
-        # When it is mended, then it is started at once, and goes on with what is left
+        # When it is fixed, then it is started at once, and goes on with what is left
         dead = len(studio.deliveries(State.DEAD))
         studio.write("deadly", legacy(stop=False))
         daemon.until(lambda: studio.waiting("deadly") == 0)

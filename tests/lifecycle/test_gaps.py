@@ -182,7 +182,7 @@ def test_a_late_event_waits_for_a_plugin_that_is_broken(studio: Studio) -> None:
         studio.write("plugin", "syntax error")
         daemon.until(lambda: daemon.said(f"Could not load the plugin at {path}"))
 
-        # When the event shows now, and the plugin is mended long after that
+        # When the event shows now, and the plugin is fixed long after that
         studio.sandbox.release(late)
         daemon.until(lambda: studio.trace.events("other") == [*others, late])
         studio.write("plugin", noting(options="lane='plugin'"))

@@ -248,7 +248,7 @@ def test_in_global_order_nobody_waits_for_a_plugin_that_can_not_be_loaded_or_doe
         daemon.until(lambda: standing(studio, "a") is PluginState.BROKEN and daemon.said(f"Reloading plugin at {hanging}"))
         second = one_more(studio, daemon, "c")
         assert standing(studio, "b") is PluginState.BROKEN
-        # And each is mended
+        # And each is fixed
         studio.write("b", legacy())
         daemon.until(lambda: studio.trace.events("b") == [first, second])
         studio.write("a", legacy())

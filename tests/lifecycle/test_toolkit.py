@@ -253,7 +253,7 @@ def test_an_operator_warms_retires_and_checks(pipeline: Pipeline) -> None:
         assert warm[broken]["toolkit"]["project"] == "broken"
         trouble = studio.command("status").stdout
         assert "broken (id" in trouble
-        assert "Mend it, or restore it." in trouble
+        assert "Fix it, or restore it." in trouble
 
         assert studio.command("toolkit retire", str(moth)).returncode == 0
         daemon.until(lambda: moth not in pipeline.listed() and not alive(warm[moth]["pid"]))

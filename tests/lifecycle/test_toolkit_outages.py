@@ -147,7 +147,7 @@ def test_mounts_that_are_away_and_cores_that_are_replaced_cost_nothing(pipeline:
         # Then each trouble is named, and no plugin's file is blamed; and when it is over, everything is delivered
         for _, place in troubles.values():
             assert place in said
-        assert "Mend " + str(studio.plugins) not in said
+        assert "Fix " + str(studio.plugins) not in said
         assert not studio.states().keys() & {"dead", "held"}
         for heal, _ in troubles.values():
             heal()

@@ -28,7 +28,7 @@ def first(sg, logger, event, args):
     os.write(FILE, b"first %d\\n" % event["id"])
 
 def second(sg, logger, event, args):
-    if event["id"] == FAILS and not flag("mended"): raise ValueError("the farm is away")
+    if event["id"] == FAILS and not flag("fixed"): raise ValueError("the farm is away")
     os.write(FILE, b"second %d\\n" % event["id"])
 """
 """A legacy plugin that notes events at the least cost, and whose second callback fails for one of them."""
@@ -57,7 +57,7 @@ def test_a_plugin_with_a_syntax_error_gets_all_that_it_missed_and_the_others_nev
         assert daemon.said(f"Could not load the plugin at {path}")
         assert "SyntaxError" in studio.status()["trouble"][0]["what"]
 
-        # When it is mended
+        # When it is fixed
         studio.write("broken", noting(options="lane='plugin'"))
 
         # Then it gets all of them in their order, and joins the others
@@ -106,8 +106,8 @@ def test_a_plugin_held_for_many_events_fills_no_disk_and_catches_up_in_order_aft
         size = (studio.state / "ledger.db").stat().st_size / 1e6
         print(f"{MANY:,} events: {most:,} deliveries waited at most; the ledger, history included, has {size:.0f} MB")  # noqa: T201
 
-        # When the cause is mended and it is released
-        studio.trace.raise_flag("mended")
+        # When the cause is fixed and it is released
+        studio.trace.raise_flag("fixed")
         assert studio.command("release", "held").returncode == 0
 
         # Then it goes on at that very delivery, in order, and runs nothing again
@@ -131,13 +131,13 @@ def test_a_changed_file_lets_a_held_plugin_go_on_at_the_delivery_that_failed(stu
 
 
 def test_a_plugin_that_fails_on_its_very_first_event_keeps_it_over_a_restart(studio: Studio) -> None:
-    studio.write("plugin", legacy("if not flag('mended'): raise ValueError('not yet')"))
+    studio.write("plugin", legacy("if not flag('fixed'): raise ValueError('not yet')"))
     events = studio.sandbox.add_events(5)
     with studio.start("--from", str(events[0])) as daemon:
         daemon.until(lambda: (now := studio.plugin("plugin")) and now.held == 1)
         assert daemon.stop() == 0
 
-    studio.trace.raise_flag("mended")
+    studio.trace.raise_flag("fixed")
     assert studio.command("release", "plugin").returncode == 0
     studio.drain()
 

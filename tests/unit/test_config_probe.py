@@ -107,12 +107,12 @@ ANSWERS = [
         b"<html>",
         (
             "it answers with HTTP 404: no Flow Production Tracking site is there; "
-            "mend url: it ends with the host, as in https://studio.shotgrid.autodesk.com"
+            "fix url: it ends with the host, as in https://studio.shotgrid.autodesk.com"
         ),
     ),
     (429, b"", "it answers with HTTP 429: it has too many requests at the moment; try again in a minute"),
     (500, b"", "it answers with HTTP 500: that is the site's own trouble; try again later, as the daemon does by itself"),
-    (418, b"", "it answers with HTTP 418: mend url, and proxy if there is one"),
+    (418, b"", "it answers with HTTP 418: fix url, and proxy if there is one"),
 ]
 
 
@@ -126,7 +126,7 @@ def test_a_site_that_says_no_is_told_with_its_cure(status: int, body: Any, said:
 def test_something_that_is_no_site_is_told(body: Any) -> None:
     with serving(200, body) as port:
         assert probe(site(f"http://127.0.0.1:{port}")).problem == (
-            f"something answers at http://127.0.0.1:{port}, but it is no Flow Production Tracking site; mend url"
+            f"something answers at http://127.0.0.1:{port}, but it is no Flow Production Tracking site; fix url"
         )
 
 
@@ -140,13 +140,13 @@ def unused_port() -> int:
 
 def test_a_port_where_nobody_listens_is_told(unused_port: int) -> None:
     assert probe(site(f"http://127.0.0.1:{unused_port}")).problem == (
-        "127.0.0.1 refuses the connection, since nothing listens at that port; mend url or proxy"
+        "127.0.0.1 refuses the connection, since nothing listens at that port; fix url or proxy"
     )
 
 
 def test_an_unknown_host_is_told() -> None:
     assert probe(site("https://studio.invalid")).problem == (
-        "the host name of studio.invalid is unknown; mend its spelling, or this machine's name service (DNS)"
+        "the host name of studio.invalid is unknown; fix its spelling, or this machine's name service (DNS)"
     )
 
 
@@ -186,14 +186,13 @@ def test_a_proxy_that_says_no_is_told_without_its_password() -> None:
     with serving(407, b"") as port:
         said = probe(site("https://studio.invalid", proxy=f"me:pr0xy-pw@127.0.0.1:{port}")).problem
     assert said == (
-        f"proxy ***@127.0.0.1:{port} does not let us through (407 Proxy Authentication Required); "
-        "mend proxy, or ask whoever runs it"
+        f"proxy ***@127.0.0.1:{port} does not let us through (407 Proxy Authentication Required); fix proxy, or ask whoever runs it"
     )
 
 
 def test_a_proxy_that_is_not_there_is_told(unused_port: int) -> None:
     assert probe(site("https://studio.invalid", proxy=f"127.0.0.1:{unused_port}")).problem == (
-        f"proxy 127.0.0.1:{unused_port} refuses the connection, since nothing listens at that port; mend url or proxy"
+        f"proxy 127.0.0.1:{unused_port} refuses the connection, since nothing listens at that port; fix url or proxy"
     )
 
 
@@ -239,7 +238,7 @@ site studio: http://127.0.0.1:{port}
   2 plugins in {toml.parent}/plugins
     a
     b
-    left out: gone.py: a link whose target is missing; mend the link or remove it
+    left out: gone.py: a link whose target is missing; fix the link or remove it
 
 All is well.
 """
@@ -299,7 +298,7 @@ def test_check_gives_facts_as_json(toml: Path) -> None:
                 "left_out": [
                     {
                         "path": f"{toml.parent}/plugins/gone.py",
-                        "reason": "a link whose target is missing; mend the link or remove it",
+                        "reason": "a link whose target is missing; fix the link or remove it",
                     }
                 ],
             }

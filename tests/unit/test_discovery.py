@@ -61,7 +61,7 @@ def test_what_can_not_be_a_plugin_is_left_out_with_a_reason(tmp_path: Path) -> N
 
     assert [plugin.key.name for plugin in found.plugins] == ["a", "link"]
     assert found.left_out == [
-        LeftOut(tmp_path / "dangling.py", "a link whose target is missing; mend the link or remove it"),
+        LeftOut(tmp_path / "dangling.py", "a link whose target is missing; fix the link or remove it"),
         LeftOut(tmp_path / "folder.py", "a folder, though its name ends in .py; rename it"),
         LeftOut(tmp_path / "pipe.py", "not a regular file, though its name ends in .py; rename it"),
     ]

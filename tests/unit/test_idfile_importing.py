@@ -200,7 +200,7 @@ def test_a_plugin_folder_that_vanished_stops_the_import(settings: Settings, ledg
     with pytest.raises(StateError) as caught:
         import_state(ledger, settings, never, NOW)
 
-    assert str(caught.value) == f"plugin folder {plugins} can't be listed, so its plugins' ids can't be imported; mend it first"
+    assert str(caught.value) == f"plugin folder {plugins} can't be listed, so its plugins' ids can't be imported; fix it first"
     assert ledger.site("127.0.0.1").cursor is None
 
 

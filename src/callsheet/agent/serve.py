@@ -229,7 +229,7 @@ def _guarded(work: Callable[..., None], *arguments: Any) -> None:
         work(*arguments)
     except BaseException:
         logging.getLogger("engine").exception(
-            "The worker failed. Where a signal handler of a plugin raised this, mend that. Else it is a mistake in Callsheet; "
+            "The worker failed. Where a signal handler of a plugin raised this, fix that. Else it is a mistake in Callsheet; "
             "please report it."
         )
         stdio.flush()

@@ -46,7 +46,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "explain": "Say why an event ran, or did not run, in each callback",
         "toolkit": "Show, check, warm or retire the Toolkit sessions of projects",
     },
-    "Mend": {
+    "Fix": {
         "retry": "Try deliveries again, now",
         "skip": "Give deliveries up, on purpose",
         "hold": "Let a plugin, or one of its lanes, stand still on purpose",

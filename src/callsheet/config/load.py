@@ -54,7 +54,7 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise ConfigError([f"{path}: a folder, expected a file; name the TOML file or shotgunEventDaemon.conf in it"]) from None
     except OSError as error:
-        raise ConfigError([f"{path}: can't be read ({error.strerror}); mend it for the user who runs callsheet"]) from None
+        raise ConfigError([f"{path}: can't be read ({error.strerror}); fix it for the user who runs callsheet"]) from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

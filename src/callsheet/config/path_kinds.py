@@ -228,7 +228,7 @@ def _from_file(path: Path, around: ParseContext) -> Secret:
         raise BadValueError(f"file {path} is not text; expected the secret as its only line") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) else error
-        raise BadValueError(f"file {path} can't be read ({why}); mend it for the user who runs callsheet") from None
+        raise BadValueError(f"file {path} can't be read ({why}); fix it for the user who runs callsheet") from None
     lines = text.splitlines()
     if len(lines) != 1:
         raise BadValueError(f"file {path} has {len(lines)} lines, expected the secret as its only line")

@@ -29,11 +29,11 @@ _NONSENSE = (ValueError, AttributeError, TypeError, KeyError)
 _STATUS = {
     401: "a web server before it asks for a password; write url as https://user:password@host",
     403: "access is blocked; ask the site's administrator whether this machine's address may use the API",
-    404: "no Flow Production Tracking site is there; mend url: it ends with the host, as in https://studio.shotgrid.autodesk.com",
+    404: "no Flow Production Tracking site is there; fix url: it ends with the host, as in https://studio.shotgrid.autodesk.com",
     407: "the proxy asks for a password; write proxy as user:password@host:port",
     429: "it has too many requests at the moment; try again in a minute",
 }
-_NO_SITE = "something answers at {url}, but it is no Flow Production Tracking site; mend url"
+_NO_SITE = "something answers at {url}, but it is no Flow Production Tracking site; fix url"
 _BUSY = 500
 """HTTP statuses from here on are the site's own trouble."""
 
@@ -73,13 +73,13 @@ def _said(site: SiteSettings, cause: BaseException, patience: float) -> str:
         case Fault():
             said = f"it answers, but with a fault: {_short(cause)}; may script {site.script!r} read event log entries?"
         case httplib2.ServerNotFoundError() | socket.gaierror():
-            said = f"the host name of {asked} is unknown; mend its spelling, or this machine's name service (DNS)"
+            said = f"the host name of {asked} is unknown; fix its spelling, or this machine's name service (DNS)"
         case OSError():
             said = _network(cause, asked, patience)
         case _ if isinstance(cause, _NONSENSE):
             said = _NO_SITE.format(url=without_password(site.url))
         case _ if isinstance(cause, PROXY_ERROR):
-            said = f"{asked} does not let us through ({_short(cause)}); mend proxy, or ask whoever runs it"
+            said = f"{asked} does not let us through ({_short(cause)}); fix proxy, or ask whoever runs it"
         case HTTPException() | httplib2.HttpLib2Error():
             said = f"{asked} broke the connection off ({_short(cause)}); is url right, and is a proxy needed?"
         case _:
@@ -91,7 +91,7 @@ def _status(error: ProtocolError) -> str:
     cure = _STATUS.get(error.errcode)
     if cure is None and error.errcode >= _BUSY:
         cure = "that is the site's own trouble; try again later, as the daemon does by itself"
-    return f"it answers with HTTP {error.errcode}: {cure or 'mend url, and proxy if there is one'}"
+    return f"it answers with HTTP {error.errcode}: {cure or 'fix url, and proxy if there is one'}"
 
 
 def _network(error: OSError, asked: str, patience: float) -> str:
@@ -107,7 +107,7 @@ def _network(error: OSError, asked: str, patience: float) -> str:
         case TimeoutError():
             said = f"{asked} did not answer within {patience:g} s; is a firewall in between, or a proxy needed?"
         case ConnectionRefusedError():
-            said = f"{asked} refuses the connection, since nothing listens at that port; mend url or proxy"
+            said = f"{asked} refuses the connection, since nothing listens at that port; fix url or proxy"
         case _:
             said = f"{asked} can't be reached ({_short(error)}); is the network up?"
     return said

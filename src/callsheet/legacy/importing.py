@@ -129,7 +129,7 @@ def _plugins(site: SiteSettings, known: Mapping[str, str] | None = None) -> list
     """All plugins of the site. Raises StateError where a folder can't be listed: its plugins would lose their places for good."""
     found = discover(site.name, site.plugins, known)
     if found.missing:
-        raise StateError(f"plugin folder {found.missing[0]} can't be listed, so its plugins' ids can't be imported; mend it first")
+        raise StateError(f"plugin folder {found.missing[0]} can't be listed, so its plugins' ids can't be imported; fix it first")
     return found.plugins
 
 

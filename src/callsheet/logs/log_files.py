@@ -150,7 +150,7 @@ class _SaysItOnce(logging.Handler):
     _quiet_until = 0.0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's signature
-        self.complain(f"can't write {self.target}: {sys.exc_info()[1]}. Its lines are lost until this is mended")
+        self.complain(f"can't write {self.target}: {sys.exc_info()[1]}. Its lines are lost until this is fixed")
 
     def complain(self, what: str) -> None:
         """Say it on stderr, unless something was said within the last minute."""

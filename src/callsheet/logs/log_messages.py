@@ -172,16 +172,16 @@ def _failed(signal: Signal) -> Line | None:
         text = f"{head}{what}{why}. {next_try(facts.get('due'), signal.at)}"
     elif state == State.HELD.word:
         level = ERROR
-        mend = "Once that is mended," if of_toolkit(failure) else "Mend the plugin's file, or"
+        fix = "Once that is fixed," if of_toolkit(failure) else "Fix the plugin's file, or"
         text = (
-            f"{head}failed{why}, and its lane is held at it. {mend} `callsheet retry {number}` tries it again as it is, or "
+            f"{head}failed{why}, and its lane is held at it. {fix} `callsheet retry {number}` tries it again as it is, or "
             f"`callsheet skip {number}` passes over it."
         )
     else:
         level = WARNING if logged else ERROR
         text = (
             f"{head}failed{why} and is not tried again; later events go on. "
-            f"Once the cause is mended, `callsheet retry {number}` runs it."
+            f"Once the cause is fixed, `callsheet retry {number}` runs it."
         )
     if failure and not logged and failure.kind not in ASKED_FOR:
         text += details(failure, with_locals=level >= ERROR)  # of an attempt that is tried again the traceback is enough
@@ -295,7 +295,7 @@ TABLE: dict[str, Entry] = {
     "worker.waiting": _says(
         ERROR,
         "The worker of {plugin} died {deaths} times in a row without finishing a delivery; the last one {how}. The next is started "
-        "in {retry_in:.0f} s. `callsheet deliveries --plugin {plugin}` shows at which deliveries; mend the plugin's file, and it "
+        "in {retry_in:.0f} s. `callsheet deliveries --plugin {plugin}` shows at which deliveries; fix the plugin's file, and it "
         "goes on at once.",
     ),
     "session.opening": _says(DEBUG, "Opening a Toolkit session for project {project}."),

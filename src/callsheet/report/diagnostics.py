@@ -180,7 +180,7 @@ def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> T
     names = ", ".join(worker.plugins)
     return Trouble(
         f"The worker of {names} {lasts}; what comes behind it in its lane waits.",
-        f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is mended. A "
+        f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is fixed. A "
         "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
         f"`{command('deliveries', config, '--failures')}` shows it.",
         "long-call",
@@ -277,9 +277,9 @@ def _of_plugin(plugin: PluginRecord, name: str, config: str, why: str) -> Iterat
             + (f": {why}" if why else "."),
             f"`{show}` says why. "
             + (
-                f"Once that is mended, go on with `{release}`."
+                f"Once that is fixed, go on with `{release}`."
                 if why.startswith(_OF_TOOLKIT)
-                else f"Mend {plugin.path}, and they go on by themselves; or go on as it is with `{release}`."
+                else f"Fix {plugin.path}, and they go on by themselves; or go on as it is with `{release}`."
             ),
             "plugin-held",
             *plugin.key,
@@ -305,7 +305,7 @@ def _of_dead(failing: FailureSummary, name: str, config: str) -> Iterator[Troubl
         why = "" if failing.held else f", the last with: {gist(failing.last)}" if failing.last else ""
         yield Trouble(
             f"{count(failing.dead, 'delivery')} of plugin {name} failed for good{why}" + ("" if why else "."),
-            f"`{command('deliveries', config, these)}` says why. Once the cause is mended, "
+            f"`{command('deliveries', config, these)}` says why. Once the cause is fixed, "
             f"`{command('retry', config, these)}` tries them again; `{command('skip', config, these)}` puts them away.",
             "dead",
             *failing.key,

@@ -39,7 +39,7 @@ def read(project: Project, config: str, *, named_in: str, studio: str | None = N
         raise reader.error(
             "not-a-configuration",
             "it has no config/core/roots.yml, so it is none.",
-            f"Mend the path in {named_in}.",
+            f"Fix the path in {named_in}.",
             file=config,
             absent=os.path.join(core_folder, "roots.yml"),
             named_in=named_in,
@@ -76,7 +76,7 @@ def _metadata(reader: Reader, folder: str, project: Project, config: str) -> dic
     found = os.path.expandvars(str(metadata.get("project_id")))
     if found != str(project.id):
         raise reader.error(
-            "wrong-project", f"it belongs to the project with id {found}, says {file}.", "Mend that, or the path.", file=file
+            "wrong-project", f"it belongs to the project with id {found}, says {file}.", "Fix that, or the path.", file=file
         )
     file = os.path.join(folder, "install_location.yml")
     place = reader.yaml(file).get(SYSTEM)

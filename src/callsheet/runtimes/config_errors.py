@@ -60,7 +60,7 @@ def unreadable(project: Project, place: str, path: str, why: OSError) -> Toolkit
             passing=True,
             file=path,
         )
-    return error("unreadable", project, place, f"{path} can't be read ({why.strerror or why}).", "Mend or restore it.", file=path)
+    return error("unreadable", project, place, f"{path} can't be read ({why.strerror or why}).", "Fix or restore it.", file=path)
 
 
 def missing(project: Project, place: str, path: str, named_in: str) -> ToolkitError:
@@ -74,7 +74,7 @@ def missing(project: Project, place: str, path: str, named_in: str) -> ToolkitEr
         project,
         place,
         f"{path} does not exist, though {parent} does.",
-        f"Mend the path in {named_in}, or restore it.",
+        f"Fix the path in {named_in}, or restore it.",
         file=path,
     )
 
@@ -114,7 +114,7 @@ def unmounted(project: Project, place: str, path: str, gone: str, named_in: str)
         project,
         place,
         f"{said}.",
-        f"Mount it; it is tried again. If it is mounted, mend the path in {named_in}.",
+        f"Mount it; it is tried again. If it is mounted, fix the path in {named_in}.",
         passing=True,
         file=path,
     )

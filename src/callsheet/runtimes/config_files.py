@@ -71,4 +71,4 @@ class Reader:
         return config_errors.error(kind, self.project, self.place, problem, cure, file=file)
 
     def _broken(self, path: str, how: str) -> ToolkitError:
-        return self.error("broken-file", f"{path} {how}.", "Mend it, or restore it.", file=path)
+        return self.error("broken-file", f"{path} {how}.", "Fix it, or restore it.", file=path)

@@ -62,7 +62,7 @@ def _no_toolkit(project: Project, configs: Path, path: str) -> ToolkitError:
     # A studio without centralized configurations has never made the folder that is looked into by default.
     gone = config_errors.away(path) if os.path.isdir(path) else _gone(configs)
     if gone is not None:
-        cure = "Mount it, or mend toolkit.configs; it is tried again."
+        cure = "Mount it, or fix toolkit.configs; it is tried again."
         return config_errors.error("no-toolkit", project, "none", f"{said} {gone}.", cure, passing=True, file=str(configs))
     return config_errors.error(
         "no-toolkit",

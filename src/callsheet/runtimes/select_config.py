@@ -41,7 +41,7 @@ def choose(project: Project, pin: ToolkitPin, known: Sequence[SiteConfiguration]
                 project,
                 pin.configuration,
                 f"the site has no such PipelineConfiguration for it, only {_listed(known)}.",
-                "Mend the pin in the configuration of Callsheet, or what the script user may see.",
+                "Fix the pin in the configuration of Callsheet, or what the script user may see.",
             )
         return _usable(project, found[0], plugin_id)
     found = [one for one in known if one.project is not None and not one.restricted]

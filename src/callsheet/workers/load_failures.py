@@ -22,7 +22,7 @@ def can_not_start(plugin: PluginFile, setup: WorkerConfig, error: OSError) -> Ma
     return _broken(
         plugin,
         "describe",
-        f"No worker can be started for the plugin at {plugin.path} with {python}: {error}. Mend the interpreter's path in "
+        f"No worker can be started for the plugin at {plugin.path} with {python}: {error}. Fix the interpreter's path in "
         "the configuration, or the machine's limits; it is tried again by itself.",
     )
 

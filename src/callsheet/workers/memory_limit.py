@@ -32,7 +32,7 @@ class Memory:
         self._base = self._process.memory()
 
     def past(self, limit: int) -> bool:
-        """Whether it has grown past the limit. What it took to get ready is no growth that a new one would mend."""
+        """Whether it has grown past the limit. What it took to get ready is no growth that a new one would fix."""
         return self._base is not None and self.size is not None and self.size > max(limit, self._base * 5 // 4)
 
     def far_past(self, limit: int) -> bool:

@@ -44,5 +44,5 @@ def core_of(config: str, studio: Optional[str] = None) -> str:
 
 def _checked(core: str, says: str) -> str:
     if not os.path.isdir(os.path.join(core, "tank")):
-        raise NoCoreError(f"There is no core in {core}, where {says} says that it is; mend that, or mount it.")
+        raise NoCoreError(f"There is no core in {core}, where {says} says that it is; fix that, or mount it.")
     return core

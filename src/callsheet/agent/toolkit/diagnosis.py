@@ -56,9 +56,9 @@ TROUBLES = (
         (),
         "Write an interpreter that exists on this machine into that file, or name one in the configuration of Callsheet.",
     ),
-    _Known("broken-file", (), ("config file is corrupt",), "Mend the file that the message names, or restore it."),
-    _Known("broken-file", ("ParserError", "ScannerError", "ComposerError"), (), "Mend the file that the message names."),
-    _Known("broken-file", (), ("Could not open", "file"), "Mend the file that the message names, or restore it."),
+    _Known("broken-file", (), ("config file is corrupt",), "Fix the file that the message names, or restore it."),
+    _Known("broken-file", ("ParserError", "ScannerError", "ComposerError"), (), "Fix the file that the message names."),
+    _Known("broken-file", (), ("Could not open", "file"), "Fix the file that the message names, or restore it."),
     _Known(
         "install",
         (),

@@ -236,7 +236,7 @@ def _check_configuration(told: Mapping[str, Any], tk: Any) -> None:
         told,
         "wrong-project",
         f"It belongs to the project with id {found}.",
-        "Mend project_id in its config/core/pipeline_configuration.yml, or the path that the site's PipelineConfiguration has.",
+        "Fix project_id in its config/core/pipeline_configuration.yml, or the path that the site's PipelineConfiguration has.",
     )
     descriptor = _descriptor(tk)
     _expect(

@@ -16,7 +16,7 @@ from callsheet.report.formatting import count
 
 @click.command(
     epilog=examples(
-        ("callsheet release studio.toml mailer", "whatever it stumbled over, or was held for, is mended: go on"),
+        ("callsheet release studio.toml mailer", "whatever it stumbled over, or was held for, is fixed: go on"),
         ("callsheet release studio.toml mailer --lane Shot:862", "only that lane"),
     )
 )
@@ -28,7 +28,7 @@ def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_j
     """Let a plugin's held lanes go on from where they stand.
 
     A plugin or a lane is held because `callsheet hold` said so; this ends it. A lane is also held when a callback failed and
-    nothing may follow before it is mended: `stopOnError` of shotgunEvents, `on_dead="hold"` of `@on`. It goes on by itself once the
+    nothing may follow before it is fixed: `stopOnError` of shotgunEvents, `on_dead="hold"` of `@on`. It goes on by itself once the
     plugin's file changes. Where the cause was elsewhere, this does it: the delivery that failed is tried again first. To go on
     without that one, `callsheet skip` it. PLUGIN is its name, or SITE/NAME.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # checking alone needs an executor, and what comes with it
 @click.group(
     epilog=examples(
         ("callsheet toolkit list studio.toml", "the sessions of the running daemon"),
-        ("callsheet toolkit check studio.toml", "can every project's Toolkit be opened? If not: why, and what to mend"),
+        ("callsheet toolkit check studio.toml", "can every project's Toolkit be opened? If not: why, and what to fix"),
         ("callsheet toolkit check studio.toml moth", "the same, of one project"),
         ("callsheet toolkit warm studio.toml moth", "open a session ahead of time"),
         ("callsheet toolkit retire studio.toml moth", "end one after what it runs; the next event gets a new one"),

@@ -134,7 +134,7 @@ def claim(
                 rows = [row for row in rows if turn.reaches(row.event_id)]
                 turns.taken(site_id)
             _retry(tx, plugin_id, rows)
-            if not rows:  # can't be, unless somebody edited the file; mend the lane rather than come by here for ever
+            if not rows:  # can't be, unless somebody edited the file; fix the lane rather than come by here for ever
                 resume(tx, [lane_id], now)
                 continue
             deliveries = tuple(

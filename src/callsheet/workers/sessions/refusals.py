@@ -65,13 +65,13 @@ def can_not_start(session: Session, opening: SessionSpec, error: OSError) -> Too
     """No process could be made."""
     python = opening.python or "the workers' Python"
     problem = f"Toolkit of {session.name}, configuration {opening.configuration}: no worker can be started with {python}: {error}."
-    return ToolkitError("interpreter", problem, "Mend the interpreter's path, or the machine's limits.", passing=True)
+    return ToolkitError("interpreter", problem, "Fix the interpreter's path, or the machine's limits.", passing=True)
 
 
 def died_loading(session: Session, plugin: PluginKey, how: str) -> ToolkitError:
     """The worker ended while it loaded a plugin."""
     problem = f"The plugin {plugin.name} takes the Toolkit session of {session.name} down while it is loaded: it {how}."
-    return ToolkitError("plugin", problem, "Mend the plugin.", passing=True)
+    return ToolkitError("plugin", problem, "Fix the plugin.", passing=True)
 
 
 def _refused(run: Run, verdict: Verdict, failure: Failure, *, passing: bool = False) -> list[Message]:

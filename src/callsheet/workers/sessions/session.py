@@ -150,7 +150,7 @@ class Session:
         return pause
 
     def forgive(self, plugin: PluginKey | None = None) -> None:
-        """What was wrong is mended: of a plugin, or (None) of all."""
+        """What was wrong is fixed: of a plugin, or (None) of all."""
         for key in self.resting.keys() if plugin is None else {plugin}:
             self.backoff.forget(key)
         self.resting = {} if plugin is None else {key: at for key, at in self.resting.items() if key != plugin}
