@@ -77,7 +77,7 @@ def write(ctx):
     ctx.sg.update("Task", 301, {"sg_description": "written"})
 """
 CLIENTS = [Path(one) for one in os.environ.get("CALLSHEET_CLIENTS", "").split(os.pathsep) if one]
-"""Folders with a ``shotgun_api3`` each, of various versions."""
+"""Folders and wheels with a ``shotgun_api3`` each, of various versions."""
 
 
 def found() -> list[str]:

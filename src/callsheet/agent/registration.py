@@ -19,7 +19,6 @@ from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.match_events import filter_of
 from callsheet.agent.registrar import Registrar, check_registers
 from callsheet.agent.signatures import is_same, logger_name_of, name_of, place_of
-from callsheet.wire import client_hook
 from callsheet.wire.frames import SITE_FAILED, Message
 from callsheet.wire.texts import passwords
 from callsheet.wire.transient import CallWatch, is_transient
@@ -107,7 +106,6 @@ class Plugin:
             loader.try_import("shotgun_api3")  # before the plugin changes sys.path, as under shotgunEvents
         with gather() as rules:
             module = self.module = self._import()
-            client_hook.patch_imported()  # of what was imported past the import system: a zip, on Python before 3.10
             for rule in rules:
                 self.add_rule(rule)
             self._register(module, found_rules=bool(rules))

@@ -44,8 +44,8 @@ class _Finder:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find is not None and finder is not self else None
             if spec is not None:
-                if hasattr(spec.loader, "exec_module"):  # a zip's has none before Python 3.10
-                    spec.loader = _PatchingLoader(spec.loader)
+                executes = hasattr(spec.loader, "exec_module")
+                spec.loader = _PatchingLoader(spec.loader) if executes else _PatchingOldLoader(spec.loader)
                 return spec
         return None
 
@@ -63,3 +63,15 @@ class _PatchingLoader(Loader):
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         _patch(module)
+
+
+class _PatchingOldLoader:
+    """The same of a zip's, before Python 3.10."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def load_module(self, name: str) -> ModuleType:
+        module: ModuleType = self._loader.load_module(name)
+        _patch(module)
+        return module
