@@ -73,7 +73,7 @@ SIGNALS: dict[str, str] = {
         "due, legacy"
     ),
     "delivery.failed": (
-        "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged, "
+        "site, plugin, callback, event_id, delivery_id, attempt, state (its word), failure, due, legacy, logged, raised (bool), "
         "outages (how often the site did not answer, or its project's Toolkit was away)"
     ),
     "outcome.refused": "delivery_id, state (its word, as it is kept), why: what came of a delivery could not be kept",

@@ -228,7 +228,7 @@ def test_a_core_that_puts_it_into_words_of_its_own_is_opened_again(monkeypatch: 
 
     monkeypatch.setattr(hosting, "open_toolkit", open_toolkit)
     said: list[Any] = []
-    assert hosting.open_session({"key": "key"}, said.append, Secrets()) is None
+    assert hosting.open_session({"key": "key", "host": "http://studio", "proxy": None}, said.append, Secrets()) is None
     assert [one["passing"] for one in said] == [lost]
 
 

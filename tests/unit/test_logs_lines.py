@@ -169,6 +169,16 @@ def test_failure_told_by_the_worker_is_not_told_twice(log: Log) -> None:
     assert log.alarms == []
 
 
+@pytest.mark.parametrize("state", [State.HELD, State.DEAD])
+def test_a_legacy_failure_that_the_worker_left_to_the_daemon_reads_as_in_shotgun_events(log: Log, state: State) -> None:
+    emit("delivery.failed", **{**FAILED, "legacy": True, "raised": True}, state=state.word, failure=FAILURE, due=None)
+
+    text = log.body("plugin.p")
+    assert text.startswith("plugin.p.cb - CRITICAL - An error occured processing an event.\n\nTraceback")
+    assert "Local variables at outer most frame in plugin:\n\n{'x': 1}" in text
+    assert [level for _, level, _, _ in log.alarms] == [logging.CRITICAL]
+
+
 def test_dead_delivery_is_an_error_with_traceback_and_the_way_back(log: Log) -> None:
     emit("delivery.failed", **FAILED, state=State.DEAD.word, failure=FAILURE, due=None)
 

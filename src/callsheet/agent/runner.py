@@ -17,7 +17,7 @@ from callsheet.agent.registration import Plugin
 from callsheet.agent.verdicts import OK, Verdict
 from callsheet.wire.causality import MARK
 from callsheet.wire.frames import Message, frame
-from callsheet.wire.transient import tally
+from callsheet.wire.transient import is_in_doubt, tally
 
 
 class Runner:
@@ -210,8 +210,13 @@ def _looping(callback: Callback, event: Dict[str, Any], recorded: float) -> Opti
 
 
 def _logs(callback: Callback, verdict: Verdict) -> bool:
-    """Whether the worker logs it. That the site does not answer is said by the daemon: it is no mistake of the plugin's."""
-    return callback.logs_failures and verdict.word == "failed" and not verdict.passing
+    """Whether the worker logs it. That the site does not answer is said by the daemon: it is no mistake of the plugin's. So is what
+    may be that, once it is known.
+    """
+    failure = verdict.failure
+    if failure is None or verdict.word != "failed" or verdict.passing:
+        return False
+    return callback.logs_failures and not (verdict.client and is_in_doubt(failure["kind"], failure["text"]))
 
 
 def _on_dead(callback: Optional[Callback]) -> str:

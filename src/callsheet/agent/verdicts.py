@@ -10,6 +10,7 @@ from callsheet.agent.failures import Failure, Secrets, failure_of, frames_around
 from callsheet.agent.options import pause
 from callsheet.wire import transient
 from callsheet.wire.frames import Message, encode, frame
+from callsheet.wire.texts import CALLBACK_FAILED
 from callsheet.wire.transient import Tally
 
 
@@ -89,10 +90,9 @@ def log(logger: logging.Logger, failure: Failure) -> bool:
     """Log a failure where it happened, as shotgunEvents does: whatever level and filters the plugin has given its loggers, and
     whatever its own handlers make of it. False if that can't be done: then it is for the daemon to log it.
     """
-    text = "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s"
     facts = (failure.get("traceback", failure["text"]), failure.get("locals", ""))
     try:
-        record = logging.LogRecord(logger.name, logging.CRITICAL, __file__, 0, text, facts, None, log.__name__)
+        record = logging.LogRecord(logger.name, logging.CRITICAL, __file__, 0, CALLBACK_FAILED, facts, None, log.__name__)
     except Exception:  # noqa: BLE001 - a record asks for the time, whose place the plugin may have taken
         return False
     with contextlib.suppress(Exception):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from callsheet.domain.delivery import Failure, State
 from callsheet.logs.failure_text import ASKED_FOR, details, first_line, in_short, next_try, of_toolkit, seconds
 from callsheet.telemetry import Signal
+from callsheet.wire.texts import CALLBACK_FAILED
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL
 
@@ -160,6 +161,8 @@ def _failed(signal: Signal) -> Line | None:
     if state == State.HELD.word and logged:
         return None  # lane.held says what follows from it
     failure: Failure | None = facts.get("failure")
+    if failure and facts["legacy"] and facts.get("raised") and not logged and state in (State.HELD.word, State.DEAD.word):
+        return Line(CRITICAL, CALLBACK_FAILED % (failure.traceback, failure.locals), CALLBACK)
     head, number = f"Event {facts['event_id']}: ", facts["delivery_id"]
     why = f" ({in_short(failure)})" if failure else ""
     if state == State.RETRYING.word:

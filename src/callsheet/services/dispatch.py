@@ -203,6 +203,7 @@ class Dispatch(Service):
             due=outcome.due,
             legacy=callback.legacy if callback else False,
             logged=report.logged,
+            raised=report.verdict is Verdict.FAILED,
             outages=outcome.outages,
         )
         if outcome.state is State.HELD:

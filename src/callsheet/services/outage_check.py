@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callsheet.domain.delivery import Report, RunEnded, Verdict
-from callsheet.wire.transient import is_about_the_request
+from callsheet.wire.transient import is_in_doubt
 
 _CLIENT = "shotgun_api3"
 
@@ -49,7 +49,7 @@ class OutageCheck:
         if reading is None:
             return message
         lost = self._lost[run] if run in self._lost else reading.lost(0, message.started)
-        if lost is None and not _in_the_sites_words(message):
+        if lost is None and _in_doubt(message):
             self._held[run] = (reading, reading.doubt(), [message])
             return None
         return message._replace(passing=bool(lost))
@@ -78,6 +78,5 @@ def _of_the_client(report: Report) -> bool:
     )
 
 
-def _in_the_sites_words(report: Report) -> bool:
-    failure = report.failure
-    return failure is not None and failure.kind.endswith(".Fault") and is_about_the_request(failure.text)
+def _in_doubt(report: Report) -> bool:
+    return report.failure is None or is_in_doubt(report.failure.kind, report.failure.text)

@@ -17,6 +17,9 @@ LONGEST_NAME = 200
 LONGEST_RECORD = 1_000_000
 """Letters of a log record's text; one that holds a whole answer of a server must not fill the daemon's memory, nor the disk."""
 
+CALLBACK_FAILED = "An error occured processing an event.\n\n%s\n\nLocal variables at outer most frame in plugin:\n\n%s"
+"""How shotgunEvents logs a failure, with traceback and local variables; operators look for it."""
+
 _DIGITS = 12
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 STEERING = re.compile(f"[{_CONTROLS}]")

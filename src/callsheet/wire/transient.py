@@ -172,9 +172,11 @@ def is_maintenance(text: str) -> bool:
     return _MAINTENANCE.search(text) is not None and not _REQUEST.match(text)
 
 
-def is_about_the_request(text: str) -> bool:
-    """Whether a fault of the API says by its words that it is this request which can't be met."""
-    return _REQUEST.match(text) is not None and _MAINTENANCE.search(text) is None
+def is_in_doubt(kind: str, text: str) -> bool:
+    """Whether a failure that came out of the client may be the site's trouble, though it does not say so: any may but a fault of
+    the API that says by its words that it is this request which can't be met. ``kind``: the name of its class, with the module.
+    """
+    return not kind.endswith(".Fault") or _REQUEST.match(text) is None or _MAINTENANCE.search(text) is not None
 
 
 def site_status(status: Any) -> bool:
