@@ -30,6 +30,7 @@ from callsheet.services.live_reader import Reading
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.services.replay_service import ReplayService
 from callsheet.services.schema_check import SchemaCheckService
+from callsheet.services.script_check import ScriptCheckService
 from callsheet.services.service import Service
 from callsheet.services.site_health import SiteMonitor
 from callsheet.settings import Settings, SiteSettings
@@ -37,6 +38,7 @@ from callsheet.site.client import SiteClient
 from callsheet.site.event_log import SiteEventLog
 from callsheet.site.prefetch import Prefetch
 from callsheet.site.schema import SiteSchema
+from callsheet.site.scripts import SiteScripts
 from callsheet.state_folder import LEDGER, prepare
 from callsheet.timed_io import TimedIo
 from callsheet.version import __version__
@@ -154,7 +156,7 @@ class Daemon:
         mail = MailHealth()
         heartbeat = HeartbeatService(
             ledger,
-            Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source), folders=_folders(self._settings)),
+            Heartbeat(os.getpid(), began, began, __version__, str(self._settings.source), folders=self._settings.log.folders),
             lambda: [intake.health() for intake in intakes],
             workers=executor.workers,
             asked=lambda one: _carry_out(executor, registry, one),
@@ -162,10 +164,11 @@ class Daemon:
             stop=self.stop,
             lost=ledger.guard.lost,
             services=lambda: (*feeding, dispatch, heartbeat),
-            conditions=lambda: (*registry.findings.conditions(), *mail.conditions()),
+            conditions=lambda: (*registry.findings.conditions(), *mail.conditions(), *scripts.conditions()),
         )
-        schemas = {site.name: _schema(site, self._settings.state) for site in sites}
-        beside = [MaintenanceService(ledger, history=self._settings.history), SchemaCheckService(registry, schemas)]
+        schemas = {one.name: SiteSchema(SiteClient.of(one), self._settings.state / f"schema-{one.name}.json") for one in sites}
+        scripts = ScriptCheckService(registry, {site.name: (site.script, SiteScripts(SiteClient.of(site))) for site in sites})
+        beside = [MaintenanceService(ledger, history=self._settings.history), SchemaCheckService(registry, schemas), scripts]
         feeding = [registry, *intakes, *replays, *beside]
         for service in (*feeding, dispatch, heartbeat):
             service.start()
@@ -240,12 +243,6 @@ class Daemon:
         return intake
 
 
-def _folders(settings: Settings) -> tuple[str, ...]:
-    """Where it writes, beside the state folder."""
-    log = settings.log
-    return () if log.file is None or log.path is None else (str(Path(log.path, log.file).parent),)
-
-
 def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonCommand) -> None:
     if asked.verb is Verb.RELOAD:
         registry.reload(asked.site, asked.plugin)
@@ -256,11 +253,6 @@ def _carry_out(executor: LocalExecutor, registry: PluginRegistry, asked: DaemonC
 
 def _log(site: SiteSettings) -> EventLog:
     return SiteEventLog.of(site)
-
-
-def _schema(site: SiteSettings, state: Path) -> SiteSchema:
-    client = SiteClient(site.full_url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
-    return SiteSchema(client, state / f"schema-{site.name}.json")
 
 
 def _replay(

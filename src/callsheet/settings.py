@@ -107,6 +107,11 @@ class LogSettings:
     timing: bool = False
     """Write ``<file>.timing``: a line per callback that ran, with its duration and delay."""
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where log files are written."""
+        return () if self.file is None or self.path is None else (str(Path(self.path, self.file).parent),)
+
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:

@@ -22,8 +22,8 @@ CURES = {
     "all that they miss; new ones begin once they are found.",
     "plugin-file": "Correct it, or remove it; the folder is looked at every second.",
     "mail": "Correct [mail] or the server; what waits is sent by itself then. `{check}` says what the configuration has.",
-    "script-silent": "Turn on `Generate Event Log Entries` of that script in the site's Scripts page, unless it is meant: what it "
-    "writes makes no events, so no plugin ever hears of it.",
+    "script-silent": "Turn on `Generate Event Log Entries` of that script on the site's Scripts page; it is asked again hourly "
+    "and at a start. Is it meant, give the plugins that others wait for a script of their own.",
 }
 """What to do about each kind of Condition."""
 

@@ -43,6 +43,7 @@ class SchemaCheckService(Service):
     """Checks each plugin once it is ready, and all of them daily. Nothing waits for it."""
 
     name = "schema check"
+    limit = 600.0
 
     def __init__(
         self,

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from ssl import SSLError
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from xmlrpc.client import ProtocolError
 
 from shotgun_api3.lib.httplib2 import HttpLib2Error
 from shotgun_api3.shotgun import AuthenticationFault, Fault, Shotgun, ShotgunError
 
 from callsheet.errors import SiteError, SiteRefusedError
+from callsheet.settings import SiteSettings
 from callsheet.site.raw_entities import decoded
 from callsheet.wire import client_patch
 from callsheet.wire.answers import UnusableAnswer
@@ -107,6 +108,12 @@ class SiteClient:
         self._client.config.timeout_secs = timeout
         self._client.config.max_rpc_attempts = 1  # the same for errors of TLS
         self._used_at = time.monotonic()
+
+    @classmethod
+    def of(cls, site: SiteSettings) -> Self:
+        """A connection to a site as it is configured."""
+        key = site.key.reveal()
+        return cls(site.full_url, site.script, key, proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
 
     def ask(self, question: Callable[[RawShotgun], T]) -> T:
         """What the question makes of the client. Raises SiteError, and SiteRefusedError when the site says no."""
