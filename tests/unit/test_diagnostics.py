@@ -26,7 +26,8 @@ from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import Gap, SiteState
 from callsheet.report import json_output
 from callsheet.report.daemon_troubles import STALE_AFTER
-from callsheet.report.diagnostics import LATE, LONG_CALL, troubles
+from callsheet.report.diagnostics import LATE, troubles
+from callsheet.report.worker_troubles import LONG_CALL, REMARKED_CALL
 from callsheet.wire.frames import SITE_FAILED
 from tests.support.events import callback
 
@@ -382,3 +383,29 @@ def test_a_delivery_that_could_have_run_for_long_is_told(age: float, found: int)
     assert len(lines) == found
     assert all("A delivery of plugin mailer has waited for 10 min" in line for line in lines)
     assert told(replace(shown, owner=LedgerOwner(held=False))) != lines  # of a daemon that is away, that alone is told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeout", "shown_as"),
+    [
+        (REMARKED_CALL - 1, None, "nothing"),
+        (REMARKED_CALL, None, "remark"),
+        (REMARKED_CALL, 30.0, "remark"),
+        (REMARKED_CALL, 900.0, "nothing"),
+        (LONG_CALL - 1, None, "remark"),
+        (LONG_CALL, None, "trouble"),
+        (LONG_CALL, 900.0, "nothing"),
+        (900.0, 900.0, "trouble"),
+    ],
+)
+def test_a_call_that_takes_long_is_remarked_on_before_it_is_a_trouble(seconds: float, timeout: float | None, shown_as: str) -> None:
+    mine = replace(callback("mail", plugin="mailer"), timeout=timeout)
+    worker = WorkerRow("studio", ("mailer",), pid=4712, state="busy", call="callback mail at event 7 (delivery 9)")
+    shown = replace(with_plugin(callbacks=(mine,)), workers=(replace(worker, called_at=NOW - seconds),))
+    found = troubles(shown, "studio.toml", NOW)
+    text = click.unstyle("\n".join(status_view.lines(shown, found, NOW)))
+    facts = json_output.overview(shown, found, NOW)
+    assert [one.key for one in found] == (["long-call:studio:mailer:4712"] if shown_as == "trouble" else [])
+    assert ("Remarks:\n  The worker of mailer (process 4712) has been in callback mail" in text) == (shown_as == "remark")
+    assert [one.split(" (")[0] for one in facts["remarks"]] == (["The worker of mailer"] if shown_as == "remark" else [])
+    assert facts["well"] is (shown_as != "trouble")

@@ -15,6 +15,7 @@ from callsheet.report import json_output
 from callsheet.report.daemon_troubles import DaemonState, daemon_state, is_running
 from callsheet.report.formatting import ago, count, duration, gaps, gist, local, standing
 from callsheet.report.trouble import Trouble, command
+from callsheet.report.worker_troubles import remarks
 
 LABEL = 12
 """Columns of the labels at the left."""
@@ -29,6 +30,7 @@ def lines(shown: Overview, found: Sequence[Trouble], now: float, config: str = "
         *[_daemon(shown, now), "", *_sites(shown, now), "", *_plugins(shown), "", *_deliveries(shown, now)],
         *_replays(shown, now),
         *on_purpose(shown, config, now),
+        *_remarked(shown, now),
         "",
         *_told(found),
     ]
@@ -48,6 +50,12 @@ def on_purpose(shown: Overview, config: str, now: float) -> list[str]:
         told += wrapped(f"{which} is held by {hold.who} since {local(hold.since)} ({ago(hold.since, now)}){why}.", "  ")
         told += wrapped(f"`{command('release', config, name + lane)}` lets it go on.", "    ")
     return told
+
+
+def _remarked(shown: Overview, now: float) -> list[str]:
+    """What may become a trouble."""
+    found = remarks(shown, now) if is_running(shown, now) else []
+    return ["", click.style("Remarks:", bold=True), *(line for one in found for line in wrapped(one, "  "))] if found else []
 
 
 def _replays(shown: Overview, now: float) -> list[str]:

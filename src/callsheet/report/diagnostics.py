@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.overview import (
-    BACKING_OFF,
-    FAILED,
-    STUCK,
     FailingCallback,
     FailureSummary,
     Heartbeat,
@@ -16,13 +13,13 @@ from callsheet.domain.overview import (
     SiteHealth,
     UnansweredCalls,
     WaitingSince,
-    WorkerRow,
 )
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.domain.reading import SiteState
 from callsheet.report.daemon_troubles import of_condition, of_daemon, of_disk, of_services
-from callsheet.report.formatting import ago, count, duration, first_line, gist, registers_nothing
+from callsheet.report.formatting import count, duration, first_line, gist, registers_nothing
 from callsheet.report.trouble import Trouble, command
+from callsheet.report.worker_troubles import of_worker, patience
 from callsheet.wire.frames import SITE_FAILED
 
 _OF_TOOLKIT = ("ToolkitError:", "ToolkitUnavailable:")
@@ -30,9 +27,6 @@ _OF_TOOLKIT = ("ToolkitError:", "ToolkitUnavailable:")
 
 LATE = 600.0
 """Seconds after which a delivery that could run should have run."""
-
-LONG_CALL = 600.0
-"""Seconds after which a call counts as one that may never end."""
 
 
 def troubles(shown: Overview, config: str, now: float, *, running: bool = True) -> list[Trouble]:
@@ -57,7 +51,7 @@ def troubles(shown: Overview, config: str, now: float, *, running: bool = True) 
         *(of_condition(one, config) for one in (beat.conditions if beat else ())),
         *(trouble for one in shown.sites if health and one.site not in configured for trouble in _of_dropped_site(one, config)),
         *(_of_unanswered(one, _plugin(one.key, shown), config) for one in shown.unanswered if one.key.site not in silent),
-        *(trouble for one in workers for trouble in _of_worker(one, config, now, broken)),
+        *(trouble for one in workers for trouble in of_worker(one, patience(one, shown), config, now, broken)),
         *(trouble for one in shown.plugins for trouble in _of_load(one, _name(one, shown), loads_at, now)),
         *(_of_gone(one, _name(one, shown), config) for one in shown.plugins if _is_missed(one, running=running)),
         *(trouble for one in shown.plugins for trouble in _of_plugin(one, _name(one, shown), config, last.get(one.key, ""))),
@@ -116,79 +110,6 @@ def _of_dropped_site(state: SiteState, config: str) -> Iterator[Trouble]:
             "site-dropped",
             state.site,
         )
-
-
-def _of_worker(worker: WorkerRow, config: str, now: float, broken: Container[tuple[str, str]]) -> Iterator[Trouble]:
-    if worker.state == STUCK:
-        yield Trouble(
-            f"Process {worker.pid}, a worker of {', '.join(worker.plugins) or _session(worker)}, was killed and does "
-            f"not end ({ago(worker.since, now)}); another one has taken its place.",
-            "It most likely waits in the kernel for a share that does not answer; the system's log may tell. It ends once that "
-            "answers, or is unmounted with `umount -f`.",
-            "worker-stuck",
-            worker.site,
-            place=str(worker.pid),
-            since=worker.since,
-        )
-    if worker.state == FAILED and worker.toolkit is not None:
-        yield Trouble(
-            first_line(worker.problem),
-            first_line(worker.toolkit.cure),
-            "toolkit",
-            worker.site,
-            place=str(worker.project),
-            since=worker.since,
-        )
-    if worker.called_at is not None and now - worker.called_at >= LONG_CALL:
-        yield _of_long_call(worker, worker.called_at, config, now)
-    broken_alone = worker.plugins and all((worker.site, name) in broken for name in worker.plugins)
-    if worker.state != BACKING_OFF or broken_alone:
-        return  # what is said of a broken plugin says this, too
-    names = ", ".join(worker.plugins) or _session(worker)
-    left = 0.0 if worker.retry_at is None else worker.retry_at - now
-    again = f"is started again in {duration(left)}" if left > 0 else "is started again"
-    show = command("deliveries", config, f"--plugin {worker.plugins[0]} --failures" if len(worker.plugins) == 1 else "--failures")
-    yield Trouble(
-        f"The worker of {names} was lost again and again ({count(worker.restarts, 'time')}), and {again}: "
-        f"{first_line(worker.problem) or 'see the log'}",
-        f"Nothing is lost meanwhile. `{show}` says what it was at; fix the plugin, and it is started at once.",
-        "worker-lost",
-        worker.site,
-        "+".join(worker.plugins),
-        since=worker.since,
-    )
-
-
-def _session(worker: WorkerRow) -> str:
-    return f"project {(worker.toolkit and worker.toolkit.project) or worker.project}"
-
-
-def _of_long_call(worker: WorkerRow, since: float, config: str, now: float) -> Trouble:
-    lasts = f"has been {'' if worker.call.startswith('looking') else 'in '}{worker.call} for {duration(now - since)}"
-    if worker.project is not None:
-        project = _session(worker)
-        return Trouble(
-            f"The Toolkit session of {project} {lasts}; what comes for that project waits.",
-            "If that is no honest work, see whether the shares that it is on answer. "
-            f"`{command('toolkit retire --now', config, f'{worker.site}/{worker.project}')}` ends it, and what waits gets another. "
-            "A `timeout`, of session() or of the callback, ends such calls by itself.",
-            "toolkit-busy",
-            worker.site,
-            place=str(worker.project),
-            since=since,
-        )
-    names = ", ".join(worker.plugins)
-    return Trouble(
-        f"The worker of {names} {lasts}; what comes behind it in its lane waits.",
-        f"If that is no honest work, `kill -9 {worker.pid}` ends it, and the delivery is tried again once the plugin is fixed. A "
-        "`timeout`, of the callback, in [plugins.NAME] or [crew], ends such calls by itself, and keeps the stack at that moment: "
-        f"`{command('deliveries', config, '--failures')}` shows it.",
-        "long-call",
-        worker.site,
-        "+".join(worker.plugins),
-        str(worker.pid),
-        since,
-    )
 
 
 def _name(plugin: PluginRecord, shown: Overview) -> str:

@@ -19,6 +19,7 @@ from callsheet.domain.reading import Gap, Replay, SiteState
 from callsheet.report.daemon_troubles import daemon_state, is_running
 from callsheet.report.formatting import iso, standing
 from callsheet.report.trouble import Trouble
+from callsheet.report.worker_troubles import remarks
 from callsheet.wire.texts import STEERING
 
 Facts = dict[str, Any]
@@ -38,6 +39,7 @@ def overview(shown: Overview, troubles: list[Trouble], now: float) -> Facts:
         "at": iso(now),
         "well": not troubles,
         "trouble": [trouble(one) for one in troubles],
+        "remarks": remarks(shown, now) if is_running(shown, now) else [],
         "daemon": daemon(shown, now),
         "sites": [site(one, health.get(one.site)) for one in shown.sites],
         "plugins": [plugin(one, cursor_of(shown, one)) for one in shown.plugins],
