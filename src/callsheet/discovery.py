@@ -238,7 +238,7 @@ def plugin_names(found: Sequence[_Found], tags: Sequence[str], kept: Mapping[str
 
 def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
     found, left_out = [], []
-    real = folder.resolve()
+    real = Path(os.path.realpath(folder))  # unlike Path.resolve, it raises nothing over links in a circle
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             if not entry.name.endswith(SUFFIX) or entry.name.startswith("."):
@@ -249,7 +249,7 @@ def _look(folder: Path, number: int) -> tuple[list[_Found], list[LeftOut]]:
                 left_out.append(LeftOut(Path(entry.path), _unreadable(entry, error)))
                 continue
             if stat.S_ISREG(status.st_mode):
-                lies = Path(entry.path).resolve() if entry.is_symlink() else real / entry.name
+                lies = os.path.realpath(entry.path) if entry.is_symlink() else real / entry.name
                 stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, str(lies))
                 found.append(_Found(entry.path, entry.name[: -len(SUFFIX)], stamp, number))
             else:

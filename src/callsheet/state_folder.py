@@ -46,7 +46,7 @@ def examine(state: Path, group: int | None) -> str | None:
     try:
         return (_distrust(state, group) if state.exists() else None) or unusable(state)
     except OSError as error:
-        return f"can't be used: {in_words(error)}"
+        return f"can't be made: {in_words(error)}"
 
 
 def is_shared(folder: Path) -> bool:

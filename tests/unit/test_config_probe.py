@@ -285,6 +285,7 @@ def test_check_gives_facts_as_json(toml: Path) -> None:
         "well": True,
         "problems": [],
         "notes": [],
+        "trouble": [],
         "state": str(toml.parent / "state"),
         "sites": [
             {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callsheet.config.build_settings import build
+from callsheet.config.document import Document
 from callsheet.config.legacy_conf import read_conf
 from callsheet.config.mistakes import Findings
 from callsheet.config.toml_file import read_toml
@@ -21,6 +22,14 @@ class Loaded:
 
     settings: Settings
     notes: tuple[str, ...] = ()
+    document: Document | None = None
+
+    def place(self, table: str, key: str = "") -> str:
+        """Where the file says that, as messages name it: ``studio.toml:7: [log] file``. The file alone where it doesn't say it."""
+        found = self.document.tables.get(table) if self.document else None
+        entry = found.entries.get(key) if found and key else found
+        source = self.document.path if self.document else self.settings.source
+        return f"{source}:{entry.line}: {entry.label}" if entry else str(source)
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -37,7 +46,7 @@ def load_with_notes(path: Path, environ: Mapping[str, str] = os.environ) -> Load
     text = read_text(path)
     document = read_toml(path, text, findings) if is_toml(path) else read_conf(path, text, environ, findings)
     settings = build(document, environ, findings)
-    return Loaded(settings, findings.notes)
+    return Loaded(settings, findings.notes, document)
 
 
 def is_toml(path: Path) -> bool:

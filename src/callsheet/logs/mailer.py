@@ -81,7 +81,7 @@ class Mailer:
         """The thread: wait until there is something to send, send all of it over one connection, again."""
         while self._await_work():
             try:
-                smtp = self._connected()
+                smtp = _connected(self._settings)
                 try:
                     while (letter := self._next()) is not None:
                         self._send(smtp, letter)
@@ -111,26 +111,6 @@ class Mailer:
     def _next(self) -> MailMessage | None:
         with self._changed:
             return self._waiting.popleft() if self._waiting else None
-
-    def _connected(self) -> smtplib.SMTP:
-        """A session with the server, encrypted and logged in as configured.
-
-        As in shotgunEvents, ``tls`` is STARTTLS without a check of the certificate: studios' own mail servers seldom have a public
-        one. With a user name encryption is then required; without one it is used where the server offers it.
-        """
-        settings = self._settings
-        smtp = smtplib.SMTP(settings.server, settings.port, timeout=TIMEOUT)
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            if settings.tls and (settings.username or smtp.has_extn("starttls")):
-                smtp.starttls()
-                smtp.ehlo()
-            if settings.username:
-                smtp.login(settings.username, settings.password.reveal() if settings.password else "")
-        except BaseException:
-            smtp.close()
-            raise
-        return smtp
 
     def _send(self, smtp: smtplib.SMTP, letter: MailMessage) -> None:
         """Send one letter, or drop it if it can't ever be sent; other trouble puts it back in front and is raised."""
@@ -172,6 +152,38 @@ class Mailer:
 
     def _say(self, error: str, *, dropped: int = 0) -> None:
         emit("mail.failed", server=self._server, error=error, waiting=len(self._waiting), dropped=dropped)
+
+
+def refusal(settings: MailSettings) -> str | None:
+    """What the mail server says to a session as configured, in words; None where it takes one."""
+    try:
+        smtp = _connected(settings)
+    except Exception as error:  # noqa: BLE001 - whatever it was, no mail would be sent
+        return _words(error)
+    with contextlib.suppress(OSError):
+        smtp.quit()
+    smtp.close()
+    return None
+
+
+def _connected(settings: MailSettings) -> smtplib.SMTP:
+    """A session with the server, encrypted and logged in as configured.
+
+    As in shotgunEvents, ``tls`` is STARTTLS without a check of the certificate: studios' own mail servers seldom have a public one.
+    With a user name encryption is then required; without one it is used where the server offers it.
+    """
+    smtp = smtplib.SMTP(settings.server, settings.port, timeout=TIMEOUT)
+    try:
+        smtp.ehlo_or_helo_if_needed()
+        if settings.tls and (settings.username or smtp.has_extn("starttls")):
+            smtp.starttls()
+            smtp.ehlo()
+        if settings.username:
+            smtp.login(settings.username, settings.password.reveal() if settings.password else "")
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
 
 
 def _for_good(error: Exception) -> bool:

@@ -71,14 +71,14 @@ def setup_message(setup: WorkerConfig, toolkit: Mapping[str, Any] | None = None)
         "helpers": list(setup.helpers),
         "level": setup.level,
         "cascade": setup.cascade,
-        "client": _client(),
+        "client": client_folder(),
         "config": {name: dict(values) for name, values in setup.config.items()},
         "toolkit": toolkit,
     }
 
 
 @cache
-def _client() -> str | None:
+def client_folder() -> str | None:
     """The folder of the daemon's own ``shotgun_api3``."""
     found = importlib.util.find_spec("shotgun_api3")
     return str(Path(found.origin).parent.parent) if found is not None and found.origin else None

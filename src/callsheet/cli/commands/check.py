@@ -11,12 +11,12 @@ import click
 from callsheet.cli.command_context import config_argument, find_config
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import echo
+from callsheet.config.load import Loaded
 from callsheet.discovery import Discovery, discover
-from callsheet.errors import ConfigError, StateError
+from callsheet.errors import ConfigError
 from callsheet.report.formatting import count
 from callsheet.report.json_output import print_json
-from callsheet.settings import Settings, SiteSettings
-from callsheet.state_folder import LEDGER
+from callsheet.settings import SiteSettings
 
 WELL, TROUBLE, MISTAKEN = 0, 1, 2
 
@@ -39,47 +39,40 @@ class _Checked:
     )
 )
 @config_argument
-@click.option("--offline", is_flag=True, help="Do not ask the sites.")
+@click.option("--offline", is_flag=True, help="Ask neither the sites nor the mail server.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")
 def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     """Check a configuration, and that its sites answer.
 
-    Says every mistake at once, with its line and its cure. Then asks each site for its newest event, with the script and key given
-    for it, and lists the plugins found. Changes nothing.
+    Says every mistake at once, with its line and its cure: also what a start would be refused for, as a folder that can't be
+    written. Then asks each site for its newest event, with the script and key given for it, and the mail server for a session, and
+    lists the plugins found. Changes nothing.
 
-    Exits 0 if all is well, 1 if a site does not answer or refuses the key, or a folder of plugins is away, 2 if the configuration
-    can't be used.
+    Exits 0 if all is well, 1 if something is in trouble without which the daemon starts (a site, the mail server, a folder of
+    plugins, a plugin that is named and not there), 2 if the configuration can't be used.
     """
-    from callsheet.config import load_with_notes  # noqa: PLC0415 - `--help` does without it
+    from callsheet.cli import preflight  # noqa: PLC0415 - `--help` does without it
+    from callsheet.config import load_with_notes  # noqa: PLC0415 - as above
 
     path = find_config(config)
     try:
         loaded = load_with_notes(path)
-        _check_first_start(loaded.settings)
+        preflight.refuse(loaded)
     except ConfigError as error:
         if not as_json:
             raise
         print_json({"config": str(path), "well": False, "problems": error.problems, "notes": [], "sites": []})
         return MISTAKEN
     checked = [_check(site, offline=offline) for site in loaded.settings.sites]
-    well = all(one.problem is None and not one.found.missing for one in checked)
+    away = any(one.found.missing for one in checked)
+    names = None if away else [plugin.key.name for one in checked for plugin in one.found.plugins]
+    troubles = preflight.troubles(loaded, names, offline=offline)
+    well = not troubles and not away and all(one.problem is None for one in checked)
     if as_json:
-        print_json(_facts(path, loaded.settings, loaded.notes, checked, well=well))
+        print_json(_facts(loaded, path, checked, troubles, well=well))
     else:
-        echo(*_lines(path, loaded.settings, loaded.notes, checked, offline=offline))
+        echo(*_lines(loaded, path, checked, troubles, offline=offline))
     return WELL if well else TROUBLE
-
-
-def _check_first_start(settings: Settings) -> None:
-    """Raise ConfigError where a first start would be refused for its id file."""
-    if (settings.state / LEDGER).exists():
-        return
-    from callsheet.first_start import check_id_file  # noqa: PLC0415 - as above
-
-    try:
-        check_id_file(settings)
-    except StateError as error:
-        raise ConfigError([f"{settings.source}: {error}"]) from None
 
 
 def _check(site: SiteSettings, *, offline: bool) -> _Checked:
@@ -92,13 +85,16 @@ def _check(site: SiteSettings, *, offline: bool) -> _Checked:
     return _Checked(site, found, answer.newest, answer.problem)
 
 
-def _lines(path: Path, settings: Settings, notes: tuple[str, ...], checked: list[_Checked], *, offline: bool) -> list[str]:
-    lines = [f"{path}: no mistakes", *(f"note: {note}" for note in notes), f"state: {settings.state}"]
+def _lines(loaded: Loaded, path: Path, checked: list[_Checked], troubles: list[str], *, offline: bool) -> list[str]:
+    lines = [f"{path}: no mistakes", *(f"note: {note}" for note in loaded.notes), f"state: {loaded.settings.state}"]
+    lines += [click.style(f"trouble: {one}", fg="red") for one in troubles]
     for one in checked:
         lines += ["", *_site_lines(one, offline=offline)]
     bad = [one.site.name for one in checked if one.problem or one.found.missing]
     if bad:
         lines += ["", f"Trouble with {', '.join(bad)}. The daemon can start all the same: it tries on, and catches up."]
+    elif troubles:
+        lines += ["", "The daemon can start all the same."]
     else:
         lines += ["", "All is well, as far as the files go." if offline else "All is well."]
     return lines
@@ -120,13 +116,14 @@ def _site_lines(one: _Checked, *, offline: bool) -> list[str]:
     return lines
 
 
-def _facts(path: Path, settings: Settings, notes: tuple[str, ...], checked: list[_Checked], *, well: bool) -> dict[str, Any]:
+def _facts(loaded: Loaded, path: Path, checked: list[_Checked], troubles: list[str], *, well: bool) -> dict[str, Any]:
     return {
         "config": str(path),
         "well": well,
         "problems": [],
-        "notes": list(notes),
-        "state": str(settings.state),
+        "notes": list(loaded.notes),
+        "trouble": troubles,
+        "state": str(loaded.settings.state),
         "sites": [
             {
                 "site": one.site.name,
