@@ -180,6 +180,15 @@ def renewed(kept: str, now: float) -> str:
     return f"{kept.partition(chr(10))[0]}\n{now}"
 
 
+def kept_path(path: str) -> Path | None:
+    """The file or folder whose path, as ``texts.storable`` has it, is ``path``; None if it is not there. Raises OSError."""
+    asked = Path(path)
+    if asked.exists():
+        return asked
+    parent = kept_path(str(asked.parent)) if "\\" in path else None
+    return next((one for one in parent.iterdir() if storable(one.name) == asked.name), None) if parent else None
+
+
 def find_plugins(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     """The plugin files of one folder, in loading order, and what is left out. Raises OSError when it can't be listed."""
     found, left_out = _look(folder, 0)

@@ -753,6 +753,39 @@ def test_a_plugin_that_is_gone_is_forgotten_and_one_that_is_there_is_not(studio:
     assert len(call("deliveries", config, "--plugin", "mailer", "--json").json) == 3
 
 
+ODD_NAME = os.fsdecode(b"d\xe9mo")
+"""As the shell gives the name of a file that is not UTF-8."""
+
+
+@pytest.fixture
+def odd(studio: SqliteLedger, tmp_path: Path) -> Path:
+    """A plugin whose file, in a folder such as that, has this name; nobody runs."""
+    studio.beat(Heartbeat(4711, NOW - 100, NOW - 3600, "0.1.0", "studio.toml"), [])
+    path = tmp_path / ODD_NAME / f"{ODD_NAME}.py"
+    path.parent.mkdir()
+    path.touch()
+    file = PluginFile(PluginKey("studio", r"d\udce9mo"), str(path), 3, 1.0)
+    studio.enrol([file], PluginState.LOADING, NOW)
+    callback = Callback(CallbackKey(file.key, r"d\udce9mo"), 0, {"*": AttributeRule(Rule.ANY)})
+    studio.describe(file, Manifest(file.key, 0, callbacks=(callback,)), NOW)
+    return path
+
+
+@pytest.mark.parametrize("name", [ODD_NAME, r"d\udce9mo", f"studio/{ODD_NAME}"])
+def test_a_plugin_is_found_by_the_bytes_of_its_name_and_as_it_is_shown(odd: Path, config: Path, call: Call, name: str) -> None:
+    assert call("hold", config, name, "--lane", ODD_NAME).code == 0
+    assert call("hold", config, name, "--json").json[0]["plugin"] == r"d\udce9mo"
+    assert "1 hold of" in call("release", config, name, "--lane", ODD_NAME).out
+    assert "1 hold of" in call("release", config, name).out
+    replay = call("replay", config, "100", "--plugin", name, "--callback", ODD_NAME, "--json")
+    assert (replay.code, replay.err) == (0, "")
+    explained = call("explain", config, "101", "--plugin", name.rpartition("/")[2], "--offline", "--json")
+    assert [one["plugin"] for one in explained.json[0]["reasons"]] == [r"d\udce9mo"]
+    assert "is there" in call("forget", config, name).err
+    odd.unlink()
+    assert call("forget", config, name, "--json").json == {"forgotten": [r"studio/d\udce9mo"], "skipped": 0}
+
+
 def test_without_a_daemon_it_counts_whether_the_file_is_there(
     studio: SqliteLedger, config: Path, call: Call, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from callsheet.services.known_plugins import AS_IS_LOADS, LOADING_LOADS
 from callsheet.services.plugin_registry import PluginRegistry
 from callsheet.telemetry import recording
 from callsheet.testing.inline_executor import InlineExecutor
+from callsheet.wire.texts import storable
 from tests.support.events import callback, event
 from tests.support.executor_bench import SITE, legacy, setup
 from tests.support.waiting import until
@@ -148,20 +149,22 @@ def test_a_share_that_hangs_stops_the_reloads_of_no_other_site_and_no_heartbeat(
     executor.close(0)
 
 
-def test_what_stood_in_a_folder_that_can_not_be_seen_at_the_start_is_not_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["away", os.fsdecode(b"away\xe9")])
+def test_what_stood_in_a_folder_that_can_not_be_seen_at_the_start_is_not_gone(tmp_path: Path, name: str) -> None:
     # Given a ledger that knows of a plugin in a folder that is not mounted yet, and of one whose file was removed
-    seen, away = tmp_path / "seen", tmp_path / "away"
+    seen, away = tmp_path / "seen", tmp_path / name
     seen.mkdir()
     executor = InlineExecutor({SITE: setup()})
     with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
-        files = [PluginFile(PluginKey(SITE, one.name), str(one / f"{one.name}.py"), 0, 1.0) for one in (seen, away)]
+        files = [PluginFile(PluginKey(SITE, key), str(folder / "a.py"), 0, 1.0) for key, folder in (("seen", seen), ("away", away))]
         ledger.enrol(files, PluginState.READY, time.time())
         registry = PluginRegistry({SITE: [seen, away]}, executor, ledger)
         # When the daemon looks
         registry.step()
         # Then it keeps its place, as one that can't be loaded does
         found = {one.key.name: (one.state, one.problem) for one in ledger.plugins()}
-        assert found == {"seen": (PluginState.GONE, ""), "away": (PluginState.BROKEN, f"The folder {away} is not there.")}
+        problem = storable(f"The folder {away} is not there.")
+        assert found == {"seen": (PluginState.GONE, ""), "away": (PluginState.BROKEN, problem)}
         ledger.enrol([files[1]], PluginState.LOADING, time.time())
         assert ledger.site(SITE).returned == {}
     executor.close(0)

@@ -12,6 +12,7 @@ import click
 
 from callsheet.domain.delivery import DeliveryQuery, State
 from callsheet.report.formatting import since as moment
+from callsheet.wire.texts import storable
 
 STATES = [state.word for state in State]
 NO_LIMIT = 2**31 - 1
@@ -20,12 +21,17 @@ NO_LIMIT = 2**31 - 1
 LARGEST = 10**18 - 1
 """The largest id that is looked for."""
 
+KEPT_TEXT = click.types.FuncParamType(storable)
+"""An option's text that is looked up in the ledger, spelled as the ledger keeps it, whatever bytes the shell gave."""
+
+KEPT_TEXT.name = "text"
+
 _OPTIONS = (
     click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="In that state; may be given several times."),
-    click.option("--plugin", help="Of that plugin: its name, or SITE/NAME."),
-    click.option("--site", help="Of that site."),
-    click.option("--lane", help="Of that lane, as `deliveries ID` shows it."),
-    click.option("--callback", metavar="NAME", help="Of the callbacks of that name."),
+    click.option("--plugin", type=KEPT_TEXT, help="Of that plugin: its name, or SITE/NAME."),
+    click.option("--site", type=KEPT_TEXT, help="Of that site."),
+    click.option("--lane", type=KEPT_TEXT, help="Of that lane, as `deliveries ID` shows it."),
+    click.option("--callback", type=KEPT_TEXT, metavar="NAME", help="Of the callbacks of that name."),
     click.option("--event", type=click.IntRange(0, LARGEST), metavar="ID", help="Of that event."),
     click.option("--type", "event_type", metavar="TYPE", help="Of events of that type, such as Shotgun_Task_Change."),
     click.option("--entity", metavar="TYPE:ID", help="Of events of that entity, such as Task:14."),
@@ -62,7 +68,7 @@ def config_and_plugin(function: Callable[..., Any]) -> Callable[..., Any]:
         *before, plugin = config_and_plugin
         if len(before) > 1:
             raise click.UsageError(f"One PLUGIN at a time; {' '.join(config_and_plugin)} names several.")
-        return function(config=before[0] if before else None, plugin=plugin, **options)
+        return function(config=before[0] if before else None, plugin=storable(plugin), **options)
 
     return click.argument("config_and_plugin", nargs=-1, required=True, metavar="[CONFIG] PLUGIN")(taking)
 

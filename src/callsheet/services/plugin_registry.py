@@ -22,6 +22,7 @@ from callsheet.services.known_plugins import AS_IS_LOADS, LOADING_LOADS, KnownPl
 from callsheet.services.look_findings import LookFindings
 from callsheet.services.service import Service
 from callsheet.timed_io import TimedIo
+from callsheet.wire.texts import storable
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the plugin folders."""
@@ -244,12 +245,13 @@ class PluginRegistry(Service):
 
         What stood in a folder that can't be seen is not gone: it gets all that it missed, however long that takes.
         """
+        away = {storable(str(folder)) for folder in missing}
         for record in self._ledger.plugins(site):
             self._fingerprints[record.key] = record.fingerprint
             self._last_life[record.key] = record.updated_at
             if record.key not in present and record.state is not PluginState.GONE:
                 file = PluginFile(record.key, record.path, record.ordinal, record.mtime)
-                if Path(record.path).parent in missing:
+                if str(Path(record.path).parent) in away:
                     problem = f"The folder {Path(record.path).parent} is not there."
                     self._ledger.enrol([file], PluginState.BROKEN, self._clock(), problem=problem)
                     continue

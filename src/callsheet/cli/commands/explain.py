@@ -9,7 +9,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, find_config, opened
-from callsheet.cli.delivery_filters import is_id
+from callsheet.cli.delivery_filters import KEPT_TEXT, is_id
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import apart, echo, plain, wrapped
 from callsheet.config import load
@@ -30,7 +30,7 @@ from callsheet.site.event_log import SiteEventLog
     )
 )
 @click.argument("config_and_event", nargs=-1, metavar="[CONFIG] EVENT")
-@click.option("--plugin", help="Only that plugin, by name.")
+@click.option("--plugin", type=KEPT_TEXT, help="Only that plugin, by name.")
 @click.option("--site", help="The event is of that site; needed where several sites have an event of that id.")
 @click.option("--offline", is_flag=True, help="Do not ask the site for an event that the ledger has not kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys are documented and stay.")

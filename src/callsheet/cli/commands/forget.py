@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 
@@ -12,6 +11,7 @@ from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, unknown
 from callsheet.cli.tables import echo
+from callsheet.discovery import kept_path
 from callsheet.domain.delivery import DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord, PluginState
@@ -72,4 +72,4 @@ def _runs(at: CommandContext) -> bool:
 
 def _is_gone(at: CommandContext, plugin: PluginRecord) -> bool:
     """As the daemon has it, if one runs; else by whether there is a file."""
-    return plugin.state is PluginState.GONE if _runs(at) else not Path(plugin.path).exists()
+    return plugin.state is PluginState.GONE if _runs(at) else kept_path(plugin.path) is None

@@ -7,7 +7,7 @@ import time
 import click
 
 from callsheet.cli.command_context import opened, who
-from callsheet.cli.delivery_filters import config_and_plugin, named
+from callsheet.cli.delivery_filters import KEPT_TEXT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown, when_stopped
 from callsheet.cli.tables import echo
@@ -26,7 +26,7 @@ from callsheet.report.trouble import command as command_line
     )
 )
 @config_and_plugin
-@click.option("--lane", help="Only that lane, as `callsheet deliveries ID` shows it.")
+@click.option("--lane", type=KEPT_TEXT, help="Only that lane, as `callsheet deliveries ID` shows it.")
 @click.option("--why", default="", help="The reason, for the record and for whoever looks at `status`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the held plugins as JSON.")
 def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_json: bool) -> int:

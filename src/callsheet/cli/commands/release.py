@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from callsheet.cli.command_context import opened
-from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
+from callsheet.cli.delivery_filters import KEPT_TEXT, NO_LIMIT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, operate, unknown, when_stopped
 from callsheet.cli.tables import echo
@@ -21,7 +21,7 @@ from callsheet.report.formatting import count
     )
 )
 @config_and_plugin
-@click.option("--lane", help="Only that lane, as `callsheet deliveries ID` shows it.")
+@click.option("--lane", type=KEPT_TEXT, help="Only that lane, as `callsheet deliveries ID` shows it.")
 @click.option("--why", default="", help="The reason, for the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print the changed deliveries as JSON.")
 def command(*, config: str | None, plugin: str, lane: str | None, why: str, as_json: bool) -> int:

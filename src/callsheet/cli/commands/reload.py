@@ -18,6 +18,7 @@ from callsheet.domain.plugin import PluginState
 from callsheet.report.daemon_troubles import is_running
 from callsheet.report.formatting import count
 from callsheet.report.trouble import command as command_line
+from callsheet.wire.texts import storable
 
 
 @click.command(
@@ -39,7 +40,7 @@ def command(*, config_and_plugin: tuple[str, ...], every: bool, why: str) -> int
     most = 1 if every else 2
     if not most - 1 <= len(config_and_plugin) <= most:
         raise click.UsageError("Say either which PLUGIN, or --all.")
-    plugin = None if every else config_and_plugin[-1]
+    plugin = None if every else storable(config_and_plugin[-1])
     site, name = named(plugin)
     with opened(config_and_plugin[0] if len(config_and_plugin) == most else None) as at:
         shown = at.ledger.overview()

@@ -8,7 +8,7 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, opened, who
-from callsheet.cli.delivery_filters import LARGEST
+from callsheet.cli.delivery_filters import KEPT_TEXT, LARGEST
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, unknown, when_stopped
 from callsheet.cli.tables import echo
@@ -29,8 +29,8 @@ from callsheet.report.trouble import command as command_line
     )
 )
 @click.argument("config_and_events", nargs=-1, metavar="[CONFIG] EVENT|FROM..TO...")
-@click.option("--plugin", help="For that plugin: its name, or SITE/NAME.")
-@click.option("--callback", metavar="NAME", help="Only for that callback of it.")
+@click.option("--plugin", type=KEPT_TEXT, help="For that plugin: its name, or SITE/NAME.")
+@click.option("--callback", type=KEPT_TEXT, metavar="NAME", help="Only for that callback of it.")
 @click.option("--dry-run", is_flag=True, help="Ask the site, list what would be delivered, and change nothing.")
 @click.option(
     "--stop", type=click.IntRange(1, LARGEST), metavar="ID", help="End a replay where it is; what it has made waiting stays."
