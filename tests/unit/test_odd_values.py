@@ -9,7 +9,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ from callsheet.logs.log_listener import record_from_worker
 from callsheet.policy import log_identity, retries
 from callsheet.policy.routing import Routes, refusal
 from callsheet.report.json_output import delivery as as_json
+from callsheet.services.helper_watch import HelperWatch
 from callsheet.site.event_checks import checked
+from callsheet.timed_io import TimedIo
 from callsheet.wire import frames
 from callsheet.workers import worker_messages as messages
 from tests.support.events import SITE, callback, event
@@ -102,6 +105,7 @@ EVENT: dict[str, Any] = {
     "session_uuid": "ca115ee7-01aa-8aaa-8aaa-aaaaaaaaaaaa",
     "created_at": "2026-11-22T03:40:10Z",
 }
+IMPORTED: dict[str, Any] = {"path": __file__, "mtime": NOW, "size": 7}
 LANES = ("entity", "project", "plugin", "none", "meta.new_value,entity", "meta.entity_id", "user.name", "caf\udce9.x")
 LINKS = {"ids": [70], "names": ["Moth"], "types": ["Task"], "exact": [["Task", 5]]}
 
@@ -153,6 +157,19 @@ def log(_ledger: SqliteLedger, message: dict[str, Any]) -> None:
     """A log record arrives, and becomes a line."""
     record = record_from_worker(messages.record(said(message), NOW), "plugin")
     logging.Formatter(LINE).format(record).encode("utf-8", "backslashreplace")
+
+
+def watch(_ledger: SqliteLedger, message: dict[str, Any]) -> None:
+    """A worker tells of a module, whose file is watched from then on."""
+    helpers = HelperWatch({SITE: [Path(__file__).parent]}, TimedIo())
+    path, *others = message.values()
+    files = [[f"{Path(__file__).parent}/{path}", *others]]
+    for told in (files, [[path, *others]], [path], path):
+        with suppress(ProtocolError):
+            helpers.imported(messages.imports(said({"files": told}), FILE))
+    assert math.isfinite(helpers.newest(PLUGIN))
+    helpers.changed(SITE)
+    helpers.changed(SITE)
 
 
 def show(ledger: SqliteLedger, data: dict[str, Any], lane: str = "meta.new_value", pause: float = 0.0) -> None:
@@ -210,6 +227,7 @@ ARRIVALS: dict[str, tuple[Arrival, dict[str, Any]]] = {
     "callback": (lambda ledger, one: describe(ledger, {**MANIFEST, "callbacks": [one]}), CALLBACK),
     "record": (log, RECORD),
     "event": (show, EVENT),
+    "imported": (watch, IMPORTED),
 }
 
 
@@ -253,6 +271,12 @@ def test_what_a_worker_says_of_its_plugin_is_kept_or_a_broken_plugin(ledger: Sql
 @given(message=nearly(RECORD))
 def test_a_log_record_becomes_a_line_whatever_it_holds(ledger: SqliteLedger, message: Any) -> None:
     log(ledger, message)
+
+
+@settings(deadline=None)
+@given(message=nearly(IMPORTED))
+def test_what_a_worker_has_imported_is_watched_as_far_as_it_is_a_file(ledger: SqliteLedger, message: Any) -> None:
+    watch(ledger, message)
 
 
 @settings(deadline=None)

@@ -10,6 +10,9 @@ from callsheet.wire.frames import Message
 ImportedFile = Tuple[str, Optional[float], Optional[int]]
 """Path, time and size. None: there was no such file, and a plugin can't be loaded for want of it."""
 
+_LONGEST = 1000
+"""Letters of the name of a module that is missing."""
+
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -36,10 +39,12 @@ class Imports:
 
         setattr(SourceFileLoader, "path_stats", path_stats)  # noqa: B010 - nothing else sees what an import has read
 
-    def missing(self, module: Optional[str]) -> None:
+    def missing(self, module: object) -> None:
         """An import failed for want of that module: note where it may appear."""
-        for folder in self.folders if module else ():
-            start = os.path.join(folder, *str(module).split("."))
+        if not isinstance(module, str) or not 0 < len(module) <= _LONGEST:  # whoever raises an ImportError says what it names
+            return
+        for folder in self.folders:
+            start = os.path.join(folder, *module.split("."))
             self.files += [(f"{start}.py", None, None), (os.path.join(start, "__init__.py"), None, None)]
 
     def tell_all(self, say: Callable[[Message], None], plugin: str) -> None:

@@ -29,7 +29,7 @@ _SHOWN = 3  # calls that were not answered
 class LoadError(Exception):
     """The plugin can't be used. The fields are those of the manifest."""
 
-    def __init__(self, problem: str, *, where: str, level: str, logger: str, passing: bool, missing: Optional[str] = None) -> None:
+    def __init__(self, problem: str, *, where: str, level: str, logger: str, passing: bool, missing: object = None) -> None:
         """``missing``: the module that was not found."""
         super().__init__(problem)
         self.missing = missing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from callsheet.agent.options import LONGEST, MOST
@@ -60,6 +62,19 @@ def whole(name: str, value: object, least: int | None = 0, most: int | None = MO
 def is_whole(value: object, least: int | None = 0, most: int | None = MOST) -> bool:
     """Whether it is such a number."""
     return type(value) is int and (least is None or value >= least) and (most is None or value <= most)
+
+
+def is_moment(value: Any) -> bool:
+    """Whether it is a time that a file can have, in seconds (epoch)."""
+    return type(value) in (int, float) and abs(value) <= LONGEST * 1000
+
+
+def is_path(value: object) -> bool:
+    """Whether it is an absolute path that the system can be asked for."""
+    try:
+        return isinstance(value, str) and Path(value).is_absolute() and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def seconds(name: str, value: Any) -> float:

@@ -183,13 +183,18 @@ def imports(message: Mapping[str, Any], plugin: PluginFile) -> PluginImports:
     files = message.get("files")
     if not isinstance(files, list):
         raise ProtocolError(f"it told of imports {files!r:.200}")
-    good = [one for one in files[:_MOST_FILES] if isinstance(one, list) and len(one) == len(ImportedFile._fields)]
-    found = (
-        ImportedFile(path, float(mtime) if type(mtime) in (int, float) else None, size if checks.is_whole(size) else None)
-        for path, mtime, size in good
-        if isinstance(path, str) and Path(path).is_absolute()
-    )
-    return PluginImports(plugin.key, plugin.generation, tuple(found))
+    found = (_imported_file(one) for one in files[:_MOST_FILES])
+    return PluginImports(plugin.key, plugin.generation, tuple(one for one in found if one is not None))
+
+
+def _imported_file(told: object) -> ImportedFile | None:
+    """None for what can't be a file."""
+    if not isinstance(told, list) or len(told) != len(ImportedFile._fields):
+        return None
+    path, mtime, size = told
+    if not checks.is_path(path) or not (mtime is None or checks.is_moment(mtime)) or not (size is None or checks.is_whole(size)):
+        return None
+    return ImportedFile(path, mtime if mtime is None else float(mtime), size)
 
 
 def report(message: Mapping[str, Any], since: float = 0.0) -> Report:
