@@ -115,7 +115,8 @@ class Ledger(Protocol):
 
     def describe(self, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
         """Keep the manifest of a (re)loaded plugin, READY or BROKEN. If READY: open deliveries of callbacks that it no longer has
-        are skipped, and its held lanes are released, unless the file is the one that was described as READY before.
+        are skipped; and unless the file is the one that was described as READY before, its held lanes are released, and those that
+        are RETRYING have no attempts behind them any more.
         """
 
     def plugins(self, site: str | None = None) -> list[PluginRecord]:

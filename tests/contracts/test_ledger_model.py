@@ -248,6 +248,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert described.released == (len(held) if another else 0)
         for one in held if another else []:
             one.state, one.attempts, one.due = State.WAITING, 0, self.now
+        for one in self.known.values():
+            if another and one.plugin == plugin and one.state is State.RETRYING:
+                one.attempts = 0
 
     # -- what operators do
 

@@ -401,6 +401,27 @@ def test_the_crew_is_shown_as_last_said(desk: Desk) -> None:
     assert desk.ledger.overview().workers == ()
 
 
+def test_what_is_retried_has_no_attempts_behind_it_once_the_plugin_is_another_file(desk: Desk) -> None:
+    # Given a delivery that failed three times, of this plugin and of another one
+    for plugin in ("plugin", "other"):
+        desk.describe("react", plugin=plugin, text="one")
+        desk.record(delivery(1, plugin=plugin))
+        desk.free[PluginKey(SITE, plugin)] = 1
+    for run in desk.claim():
+        desk.ledger.settle([desk.outcome(run.deliveries[0].id, State.RETRYING, attempts=3, due=2000.0)], [run.id], desk.now)
+
+    def found(text: str) -> dict[str, tuple[State, int]]:
+        desk.describe("react", text=text)
+        return {row.plugin: (row.state, row.attempts) for row in desk.rows()}
+
+    # When the plugin is described again, as the file that it was, and as another one
+    assert found("one") == {"plugin": (RETRYING, 3), "other": (RETRYING, 3)}
+    assert found("two") == {"plugin": (RETRYING, 0), "other": (RETRYING, 3)}
+    # Then it is due when it was
+    assert desk.claim() == []
+    assert desk.next_due() == 2000.0
+
+
 def test_what_is_asked_of_a_running_daemon_is_told_once_in_order(desk: Desk) -> None:
     beat = Heartbeat(77, 1.0, 10.0, "1.0", "/etc/callsheet.toml")
     warm = Operation(Verb.WARM, "td@farm", "", DeliveryQuery(site=SITE, project="moth"))

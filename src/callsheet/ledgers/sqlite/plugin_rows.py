@@ -53,6 +53,13 @@ _STANDS = """
     ) WHERE troubled IN (SELECT value FROM json_each(?))
 """
 
+_TRY_AFRESH = """
+    UPDATE deliveries SET attempts = 0, crashes = 0 WHERE id IN (
+        SELECT d.id FROM deliveries AS d INDEXED BY deliveries_troubled JOIN lanes AS l ON l.id = d.lane_id
+        WHERE d.state IN (2, 3, 5) AND d.state = 2 AND l.plugin_id = ?
+    )
+"""
+
 LATELY = 60.0
 """Seconds for which the newest id that the site showed counts as its newest."""
 
@@ -122,7 +129,9 @@ def begin(tx: sqlite3.Connection, site_id: int) -> None:
 
 
 def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest: Manifest, now: float) -> Described:
-    """Keep a manifest. READY: skip what has lost its callback, and release what is held, if the file is another one."""
+    """Keep a manifest. READY: skip what has lost its callback; if the file is another one, release what is held, and
+    let what is retried be as if never tried.
+    """
     plugin_id = names.plugin(tx, plugin.key)
     if manifest.problem is not None:
         _note(tx, plugin_id, plugin, state=PluginState.BROKEN, now=now, problem=manifest.problem)
@@ -142,6 +151,8 @@ def describe(tx: sqlite3.Connection, names: Names, plugin: PluginFile, manifest:
     if is_another:
         tx.execute("UPDATE callbacks SET failures = 0, failing_since = NULL WHERE plugin_id = ? AND failures > 0", (plugin_id,))
     reopen(tx, held, now)
+    if is_another:  # what failed was the file before; each is due when it was
+        tx.execute(_TRY_AFRESH, (plugin_id,))
     tally.move(plugin_id, State.HELD, State.WAITING, len(held))
     tally.write(tx)
     if skipped or held:
