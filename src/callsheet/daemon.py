@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
 from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import telemetry
@@ -19,9 +16,10 @@ from callsheet.composition import finder, worker_setups
 from callsheet.domain.callback import PluginKey
 from callsheet.domain.operation import DaemonCommand, Verb
 from callsheet.domain.overview import Heartbeat
-from callsheet.errors import LedgerLostError, StateError, in_words
+from callsheet.errors import LedgerLostError, StateError
 from callsheet.first_start import FirstStart
 from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.pid_file import pid_file
 from callsheet.ports import EventLog
 from callsheet.services.dispatch import Dispatch
 from callsheet.services.heartbeat import HeartbeatService, MailHealth, MaintenanceService
@@ -40,7 +38,6 @@ from callsheet.site.prefetch import Prefetch
 from callsheet.site.schema import SiteSchema
 from callsheet.site.scripts import SiteScripts
 from callsheet.state_folder import LEDGER, prepare
-from callsheet.timed_io import TimedIo
 from callsheet.version import __version__
 from callsheet.workers.local_executor import LocalExecutor
 from callsheet.workers.sessions.session import SessionLimits
@@ -69,12 +66,17 @@ class Daemon:
         self._start_from = start_from
         self._stopped = threading.Event()
         self._reason = ""
+        self._look: Callable[[], None] = lambda: None
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def stop(self, reason: str) -> None:
         """Finish what is running, and end. Returns at once."""
         self._reason = self._reason or reason
         self._stopped.set()
+
+    def look(self) -> None:
+        """Look for plugins that have changed now rather than within a second. Returns at once."""
+        self._look()
 
     def run(self) -> None:
         """Serve until stopped, or until all is drained.
@@ -88,7 +90,7 @@ class Daemon:
             ledger.lock(self._owner)
             first_start = FirstStart(self._settings, ledger, self._start_from)
             first_start.refuse()
-            with _pid_file(self._settings.pid_file):
+            with pid_file(self._settings.pid_file):
                 telemetry.emit(
                     "daemon.started",
                     version=__version__,
@@ -141,6 +143,7 @@ class Daemon:
             in_turn=in_turn,
             answers=lambda name: any(intake.answers for site, intake in zip(sites, intakes, strict=False) if site.name == name),
         )
+        self._look = registry.wake
         replays: list[ReplayService] = []
         dispatch = Dispatch(
             executor,
@@ -298,45 +301,3 @@ def _drained(dispatch: Dispatch, readers: Sequence[Reader], stopped: threading.E
 
 def _still(dispatch: Dispatch, readers: Sequence[Reader]) -> bool:
     return dispatch.idle and all(reader.caught_up for reader in readers)
-
-
-def _write_pid(path: Path) -> None:
-    try:
-        if path.exists() and not re.fullmatch(rb"\s*\d*\s*", path.read_bytes()):
-            raise StateError(f"The pid file {path} holds something else than a process id. Name a file of its own for `pid_file`.")
-        if path.exists() and _is_shotgun_events(path.read_text().strip()):
-            raise StateError(
-                f"shotgunEvents still runs, as the process {path.read_text().strip()} that the pid file {path} names: both would "
-                "deliver every event. Stop it, then start Callsheet."
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{os.getpid()}\n")
-    except OSError as error:
-        raise StateError(f"The pid file {path} can't be written: {in_words(error)}.") from error
-
-
-def _is_shotgun_events(pid: str) -> bool:
-    """Whether that process is the daemon that this one takes the place of."""
-    try:
-        return bool(pid) and any(Path(one).name == "shotgunEventDaemon.py" for one in psutil.Process(int(pid)).cmdline())
-    except (psutil.Error, ValueError, OverflowError):  # there is no such process, or it is nobody's business
-        return False
-
-
-@contextmanager
-def _pid_file(path: Path | None) -> Iterator[None]:
-    """The pid file while the daemon runs. An old one is overwritten: the ledger's lock tells whether a daemon is alive."""
-    if path is None:
-        yield
-        return
-    _write_pid(path)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # a share that hangs, too
-            TimedIo().call(path, lambda: _remove_own(path))
-
-
-def _remove_own(pid_file: Path) -> None:
-    if pid_file.read_text().strip() == str(os.getpid()):
-        pid_file.unlink()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 from callsheet.domain.delivery import State
 from tests.support.running import RunningDaemon, alive
@@ -120,6 +122,46 @@ def test_a_second_sigterm_changes_nothing(studio: Studio) -> None:
         studio.trace.raise_flag("go")
         assert daemon.wait(timeout=5) == 0
         assert_that_what_ran_is_done_and_the_rest_waits(studio, 3)
+
+
+def test_sigterms_while_it_starts_end_it_in_order(studio: Studio) -> None:
+    studio.write("plugin", noting())
+    events = studio.sandbox.add_events(3)
+    with studio.launch("--from", str(events[0])) as daemon:
+        daemon.until(lambda: catches(daemon.pid, signal.SIGTERM))
+        assert daemon.log == ""  # it has not come to say anything
+        daemon.terminate()
+        daemon.terminate()
+        assert daemon.wait() == 0
+        assert daemon.said("Stopping: SIGTERM.")
+    # And the next one does what was to be done
+    studio.drain(*([] if studio.site().cursor else ["--from", str(events[0])]))
+    assert studio.trace.events("plugin") == list(events)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for that signal."""
+    (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) & 1 << number - 1)
+
+
+def test_sighup_reopens_the_log_and_loads_what_has_changed_and_ends_nothing(studio: Studio) -> None:
+    # Given a daemon with a log file, which somebody moves away, as in a rotation
+    studio.conf(logPath=str(studio.folder / "logs"), logFile="log")
+    path = studio.write("plugin", noting("note('old', event)"))
+    log = studio.folder / "logs" / "log"
+    with studio.launch() as daemon:
+        daemon.until(lambda: daemon.said("Plugin plugin is ready."))
+        daemon.signal(signal.SIGHUP)
+        log.rename(log.with_suffix(".1"))
+        studio.write("plugin", noting("note('new', event)"))
+        # When it is told so
+        daemon.signal(signal.SIGHUP)
+        # Then it goes on in a new file, with the plugin as it is now
+        daemon.until(lambda: log.exists() and f"Reloading plugin at {path}" in log.read_text())
+        event = studio.sandbox.add_event("Shotgun_Task_Change", attribute_name="sg_status_list")
+        daemon.until(lambda: event in studio.trace.events("plugin", word="new"))
+        assert daemon.stop() == 0
 
 
 def test_a_sigterm_that_goes_to_the_workers_as_well_interrupts_no_callback(studio: Studio) -> None:

@@ -195,7 +195,7 @@ def test_log_files_are_for_their_owner_alone_whatever_the_umask_and_so_is_what_w
         files.flush(10)
         handler = rotating_file(tmp_path / "daemon.timing")
         handler.handle(record("timing"))
-        handler.doRollover()  # type: ignore[attr-defined]
+        handler.doRollover()
         handler.close()
         files.close()
     finally:

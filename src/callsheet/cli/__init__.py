@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
+from callsheet.cli import signals
 from callsheet.cli.examples import examples
 from callsheet.errors import CallsheetError, ConfigError, of_system
 from callsheet.version import __version__
@@ -131,6 +132,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (default: this process's) and exit with its code."""
+    if arguments is None and sys.argv[1:2] == ["run"]:
+        signals.catch()  # before the second that the daemon's modules take to load
     _print_anything()
     code = _outcome(arguments)
     if hung:

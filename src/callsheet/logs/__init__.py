@@ -52,6 +52,12 @@ class Logging:
             text = "No timing log is written, since no log file is named that it could stand beside: name one in [log]."
             self._lines.say(Line(logging.WARNING, text), {}, "start")
 
+    def reopen(self) -> None:
+        """Open the log files again, once what was said so far is written: they may have been moved. Returns at once."""
+        self._files.reopen()
+        if self._timing is not None:
+            self._timing.reopen()
+
     def close(self) -> bool:
         """Send the mails that wait, stop listening, write what is left, close the files; all of it within some seconds.
 

@@ -53,7 +53,7 @@ class LogFiles:
         self._group = group
         self._settings = settings
         self._folder = settings.path or Path()
-        self._open: dict[Path, logging.Handler] = {}
+        self._open: dict[Path, DailyFile] = {}
         self._by_plugin: dict[str, tuple[logging.Handler, ...]] = {}
         self._everywhere = (_stderr_handler(stderr),) if foreground or settings.file is None else ()
         self._engine = self._everywhere
@@ -75,11 +75,19 @@ class LogFiles:
         """Open the plugin's own file, where it has one. If that can't be written, its lines go to the engine's, which says so."""
         self._queue.emit(logging.makeLogRecord({"plugin": plugin, "opens": True}))
 
+    def reopen(self) -> None:
+        """Close all files and open them again, once what was said so far is written. Returns at once."""
+        self._queue.emit(logging.makeLogRecord({"plugin": None, "reopens": True}))
+
     def flush(self, grace: float) -> bool:
         """Wait until all is written, for up to ``grace`` seconds; whether it is."""
         return self._queue.wait(grace)
 
     def _deliver(self, record: logging.LogRecord) -> None:
+        if "reopens" in record.__dict__:
+            for file in self._open.values():
+                file.reopen()
+            return
         plugin: str | None = record.__dict__["plugin"]
         handlers = self._engine if plugin is None else self._by_plugin.get(plugin) or self._open_for(plugin)
         if "opens" not in record.__dict__:
@@ -113,7 +121,7 @@ class LogFiles:
             handler.close()
         return True
 
-    def _file(self, name: str) -> logging.Handler:
+    def _file(self, name: str) -> DailyFile:
         """The one handler of that file: two that rotate the same file would destroy it."""
         path = self._folder / name
         if path not in self._open:
@@ -132,12 +140,12 @@ def plugin_file_name(plugin: str) -> str:
     return encoded[: _LONGEST_NAME - 13].decode("utf-8", "ignore") + "-" + digest
 
 
-def rotating_file(path: Path, group: int | None = None) -> logging.Handler:
+def rotating_file(path: Path, group: int | None = None) -> DailyFile:
     """A handler for ``path`` that rotates at midnight and keeps ten days. Raises OSError when it can't be opened.
 
     A log holds what plugins say, and their locals: others may not read it, whatever the umask; the ``group`` of that number may.
     """
-    handler = _DailyFile(path, group, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
+    handler = DailyFile(path, group, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
     handler.target = str(path)
     handler.setFormatter(_Formatter(LINE, r"\d{4}-\d\d-\d\d"))
     return handler
@@ -162,7 +170,7 @@ class _SaysItOnce(logging.Handler):
             sys.stderr.write(f"callsheet: {printable(what)}.\n")
 
 
-class _DailyFile(_SaysItOnce, TimedRotatingFileHandler):
+class DailyFile(_SaysItOnce, TimedRotatingFileHandler):
     """Goes on with the old file when rotating fails; the standard handler would lose every line from then on."""
 
     def __init__(self, path: Path, group: int | None, **options: Any) -> None:
@@ -181,13 +189,26 @@ class _DailyFile(_SaysItOnce, TimedRotatingFileHandler):
             os.fchmod(descriptor, mode & ~0o007 | (stat.S_IRGRP if self._group is not None else 0))
         return descriptor
 
+    def reopen(self) -> None:
+        """Close the file; the next line opens what stands at its path then."""
+        with self.lock or contextlib.nullcontext():
+            stream, self.stream = self.stream, None
+            if stream is None:
+                return
+            try:
+                stream.close()
+            except OSError as error:
+                self.complain(f"can't write {self.target}: {error}. Its last lines are lost")
+
     def close(self) -> None:
+        """Close the file, also where its last lines can't be written."""
         try:
             super().close()
         except OSError as error:  # a full disk: what was buffered is lost, and the file is closed all the same
             self.complain(f"can't write {self.target}: {error}. Its last lines are lost")
 
     def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Rotate, or go on with the file as it is."""
         try:
             super().doRollover()
         except OSError as error:

@@ -26,8 +26,18 @@ class TimingLog:
         """Open ``<file>.timing`` beside the log file, for the same to read. Raises OSError when it can't be opened."""
         self.path = (settings.path or Path()) / f"{settings.file}.timing"
         self._handler = rotating_file(self.path, group)
-        self._queue = BackgroundLog("the timing log", self._handler.handle)
+        self._queue = BackgroundLog("the timing log", self._write)
         subscribe(self._on_settled, "delivery.settled")
+
+    def reopen(self) -> None:
+        """Open the file again, once what was said so far is written."""
+        self._queue.emit(logging.makeLogRecord({"reopens": True}))
+
+    def _write(self, record: logging.LogRecord) -> None:
+        if "reopens" in record.__dict__:
+            self._handler.reopen()
+        else:
+            self._handler.handle(record)
 
     def close(self, grace: float = GRACE) -> bool:
         """Stop listening, write what waits, for up to ``grace`` seconds, and close the file; False if it hangs."""

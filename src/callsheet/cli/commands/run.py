@@ -7,15 +7,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import FrameType
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import click
 from shotgun_api3.shotgun import __version__ as api_version
 
 from callsheet import logs
-from callsheet.cli import TROUBLE, hung
+from callsheet.cli import TROUBLE, hung, signals
 from callsheet.cli.command_context import config_argument, find_config, open_ledger
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import echo
@@ -46,7 +45,8 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
     """Run the daemon in the foreground.
 
     It starts while a site is down, too, and catches up when it returns. SIGTERM and Ctrl-C let running callbacks finish, for as
-    long as `grace` allows, and end with 0. Only one daemon runs on a state folder at a time.
+    long as `grace` allows, and end with 0. SIGHUP reopens the log files, and loads plugins that have changed. Only one daemon runs
+    on a state folder at a time.
     """
     path = find_config(config)
     loaded = load_with_notes(path)
@@ -58,7 +58,7 @@ def command(*, config: str | None, drain: bool, start_from: int | None) -> int:
         # Behind the bar: it takes stderr over, so that log lines appear above it.
         logging = logs.start(settings, foreground=True, api_version=api_version)
         try:
-            with _ended_by_signals(daemon):
+            with signals.acting(partial(_act, daemon=daemon, logging=logging)):
                 daemon.run()
         except LedgerLostError as error:
             echo(f"callsheet: {error}", err=True)
@@ -88,18 +88,9 @@ def _progress() -> AbstractContextManager[object]:
     return DrainProgress()
 
 
-@contextmanager
-def _ended_by_signals(daemon: Daemon) -> Iterator[None]:
-    """SIGTERM and Ctrl-C stop the daemon in order; a second Ctrl-C at once."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        daemon.stop(f"{signal.Signals(number).name}")
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _act(number: signal.Signals, daemon: Daemon, logging: logs.Logging) -> None:
+    if number != signal.SIGHUP:
+        daemon.stop(number.name)
+        return
+    logging.reopen()
+    daemon.look()
