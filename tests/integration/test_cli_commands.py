@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -593,6 +594,23 @@ def test_a_reload_that_can_not_be_carried_out_says_why(studio: SqliteLedger, con
     studio.beat(Heartbeat(4711, NOW - 900, NOW - 600, "0.1.0", "studio.toml"), [])
     said = call("reload", config, "tidier")
     assert (said.code, said.err) == (1, "The daemon is not running; it loads all plugins when it starts.\n")
+
+
+def test_a_daemon_that_can_not_be_stopped_from_here_says_why(
+    studio: SqliteLedger, config: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("stop", config, "--timeout", "soon").code == 2
+    studio.lock(f"{socket.gethostname()}:{os.getpid()}")
+    monkeypatch.setattr(os, "kill", refuse)
+    said = call("stop", config)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"The daemon (process {os.getpid()}) is another user's. Stop it as that user, or as root.\n"
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    assert call("stop", config).err.endswith(", and this is elsewhere. Stop it there.\n")
+
+
+def refuse(pid: int, number: int) -> None:
+    raise PermissionError(1, f"{number} to {pid}: no")
 
 
 def test_hold_of_an_unknown_plugin_says_which_there_are(studio: SqliteLedger, config: Path, call: Call) -> None:

@@ -124,6 +124,25 @@ def test_a_second_sigterm_changes_nothing(studio: Studio) -> None:
         assert_that_what_ran_is_done_and_the_rest_waits(studio, 3)
 
 
+def test_the_stop_command_ends_it_in_order_and_waits_for_that(studio: Studio) -> None:
+    studio.write("plugin", SLOW_AT_FIRST)
+    events = studio.sandbox.add_events(3)
+    with studio.start("--from", str(events[0])) as daemon:
+        in_a_callback(studio, daemon)
+        # A callback holds it up: that is said, and it is not ended by force
+        late = studio.command("stop", "--timeout", "1s")
+        assert (late.returncode, late.stdout) == (1, "")
+        assert f"The daemon (process {daemon.pid}) was told to stop, and still runs after 1" in late.stderr
+        assert daemon.said("Stopping: SIGTERM.")
+        studio.trace.raise_flag("go")
+        done = studio.command("stop")
+        assert done.returncode == 0
+        assert daemon.wait(timeout=5) == 0
+        assert_that_what_ran_is_done_and_the_rest_waits(studio, 3)
+    again = studio.command("stop")
+    assert (again.returncode, again.stderr) == (0, "The daemon is not running.\n")
+
+
 def test_sigterms_while_it_starts_end_it_in_order(studio: Studio) -> None:
     studio.write("plugin", noting())
     events = studio.sandbox.add_events(3)

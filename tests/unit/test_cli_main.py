@@ -115,6 +115,12 @@ def test_a_command_that_exits_by_itself_keeps_its_code(failing: dict[str, BaseEx
     ("arguments", "said"),
     [
         (["statsu"], "There is no command 'statsu'. Did you mean 'status'?"),
+        (
+            ["start", "studio.conf"],
+            "There is no command 'start'. Callsheet does not go into the background by itself: `callsheet run",
+        ),
+        (["foreground"], "There is no command 'foreground'. `callsheet run [CONFIG]` runs it in the foreground."),
+        (["restart", "--help"], "There is no command 'restart'. `callsheet stop [CONFIG]`, then start it as before"),
         (["xyzzy"], "There is no command 'xyzzy'. 'callsheet --help' lists them all."),
         (["status", "--jsn"], "--json"),
     ],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from callsheet.cli.command_context import find_config, open_ledger, state_folder
+from callsheet.cli.command_context import SYSTEM, find_config, open_ledger, state_folder
 from callsheet.config import load
 from callsheet.errors import ConfigError, StateError
 
@@ -75,8 +75,29 @@ def test_the_given_configuration_comes_first_then_the_environments_then_the_usua
     assert find_config(None, {}, tmp_path) == toml
 
 
+def test_the_systems_configuration_comes_last(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "here").mkdir()
+    system = [tmp_path / "etc" / name for name in ("closed/callsheet.toml", "callsheet.toml", "shotgunEventDaemon.conf")]
+    conf = written(tmp_path / "etc", "shotgunEventDaemon.conf", "")
+    assert find_config(None, {}, tmp_path / "here", system) == conf
+    toml = written(tmp_path / "etc", "callsheet.toml", "")
+    assert find_config(None, {}, tmp_path / "here", system) == toml
+    mine = written(tmp_path / "here", "shotgunEventDaemon.conf", "")
+    assert find_config(None, {}, tmp_path / "here", system) == mine
+    assert [str(path) for path in SYSTEM] == [
+        "/etc/callsheet/callsheet.toml",
+        "/etc/callsheet.toml",
+        "/etc/shotgunEventDaemon.conf",
+    ]
+
+
 def test_no_configuration_at_all_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"neither callsheet\.toml nor shotgunEventDaemon\.conf in "):
+    with pytest.raises(
+        ConfigError,
+        match=r"neither callsheet\.toml nor shotgunEventDaemon\.conf in .*, nor "
+        r"/etc/callsheet/callsheet\.toml nor /etc/callsheet\.toml nor /etc/shotgunEventDaemon\.conf\. Name one",
+    ):
         find_config(None, {}, tmp_path)
 
 

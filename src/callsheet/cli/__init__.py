@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Run": {
         "run": "Run the daemon in the foreground",
+        "stop": "Stop the running daemon in order",
     },
     "Look": {
         "status": "Show how the daemon, its sites and its plugins are",
@@ -64,6 +65,20 @@ SECTIONS: dict[str, dict[str, str]] = {
 SHORT_HELP = {name: line for section in SECTIONS.values() for name, line in section.items()}
 
 
+ELSEWHERE = {
+    "start": (
+        "Callsheet does not go into the background by itself: `callsheet run [CONFIG]` runs it in the foreground, and a service "
+        "manager such as systemd keeps it running (docs/operating.md has a unit for that)."
+    ),
+    "foreground": "`callsheet run [CONFIG]` runs it in the foreground.",
+    "restart": (
+        "`callsheet stop [CONFIG]`, then start it as before: with your service manager, or with `callsheet run [CONFIG]`. No "
+        "restart is needed for changed plugins, which are loaded by themselves, or with `callsheet reload [CONFIG] PLUGIN`."
+    ),
+}
+"""Commands that shotgunEvents has, and what to do here instead."""
+
+
 class Commands(click.Group):
     """A group whose commands are files: ``import-state`` is ``commands/import_state.py``, which offers ``command``."""
 
@@ -81,6 +96,8 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it; a name that is nearly one says which one."""
+        if args and args[0] in ELSEWHERE:
+            ctx.fail(f"There is no command {args[0]!r}. {ELSEWHERE[args[0]]}")
         if args and args[0] not in SHORT_HELP and not args[0].startswith("-"):
             near = get_close_matches(args[0], SHORT_HELP, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else "'callsheet --help' lists them all."
@@ -126,7 +143,8 @@ def group() -> None:
     losing one. Plugins of shotgunEvents run as they are.
 
     CONFIG is a TOML file or a shotgunEventDaemon.conf. Where it is left out, it is what CALLSHEET_CONFIG names, else
-    ./callsheet.toml, else ./shotgunEventDaemon.conf.
+    the first of ./callsheet.toml, ./shotgunEventDaemon.conf, /etc/callsheet/callsheet.toml, /etc/callsheet.toml and
+    /etc/shotgunEventDaemon.conf that there is.
     """
 
 

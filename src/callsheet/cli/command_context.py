@@ -9,7 +9,7 @@ import shlex
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from callsheet.state_folder import LEDGER, may, owner_of, user_name
 
 VARIABLE = "CALLSHEET_CONFIG"
 DEFAULTS = ("callsheet.toml", "shotgunEventDaemon.conf")
+SYSTEM = tuple(map(Path, ("/etc/callsheet/callsheet.toml", "/etc/callsheet.toml", "/etc/shotgunEventDaemon.conf")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,11 @@ def config_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("config", required=False, metavar="[CONFIG]")(function)
 
 
-def find_config(given: str | None, environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Path:
-    """The configuration to use: the one given, else CALLSHEET_CONFIG, else a file with a usual name in ``folder`` (default: here).
+def find_config(
+    given: str | None, environ: Mapping[str, str] = os.environ, folder: Path | None = None, system: Sequence[Path] = SYSTEM
+) -> Path:
+    """The configuration to use: the one given, else CALLSHEET_CONFIG, else a file with a usual name in ``folder`` (default: here),
+    else the first of ``system`` that there is.
 
     Raises ConfigError where there is none.
     """
@@ -48,11 +52,11 @@ def find_config(given: str | None, environ: Mapping[str, str] = os.environ, fold
         return _existing(Path(given), "")
     if environ.get(VARIABLE):
         return _existing(Path(environ[VARIABLE]), f" ({VARIABLE} names it)")
-    found = next((here / name for name in DEFAULTS if os.path.isfile(here / name)), None)  # noqa: PTH113 - raises nothing
+    usual = (*(here / name for name in DEFAULTS), *system)
+    found = next((path for path in usual if os.path.isfile(path)), None)  # noqa: PTH113 - Path's raises where it may not look
     if found is None:
-        raise ConfigError(
-            [f"No CONFIG given, {VARIABLE} is not set, and there is neither {' nor '.join(DEFAULTS)} in {here}. Name one: CONFIG."]
-        )
+        looked = f"neither {' nor '.join(DEFAULTS)} in {here}, nor {' nor '.join(map(str, system))}"
+        raise ConfigError([f"No CONFIG given, {VARIABLE} is not set, and there is {looked}. Name one: CONFIG."])
     return found
 
 

@@ -90,6 +90,7 @@ class LedgerOwner:
     held: bool
     pid: int | None = None
     since: float | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

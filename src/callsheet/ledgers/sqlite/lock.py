@@ -52,8 +52,9 @@ def owner_of(path: Path) -> LedgerOwner | None:
         try:
             _lock(file, shared=True)
         except _TAKEN:
-            pid = re.match(rb"pid (\d+),", os.read(file, 200))
-            return LedgerOwner(held=True, pid=int(pid[1]) if pid else None, since=os.fstat(file).st_mtime)
+            said = re.match(r"pid (\d+),(?: (.+):\d+$)?", os.read(file, 200).decode(errors="replace"))
+            pid, host = (int(said[1]), said[2]) if said else (None, None)
+            return LedgerOwner(held=True, pid=pid, since=os.fstat(file).st_mtime, host=host)
         return LedgerOwner(held=False)
     except OSError:
         return None
