@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import threading
-import time
+from time import monotonic as _monotonic  # as it is now: plugins put other things in its place
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, List, Optional, Type
 
@@ -32,7 +32,7 @@ class Deadline:
     def __init__(self, timeout: Optional[float], sockets: Callable[[], Iterable[Any]] = tuple) -> None:
         """``timeout``: of its socket; None: that of new sockets. ``sockets``: gives those to be cut beside the ones that follow."""
         self.seconds = LONGEST * (timeout or socket.getdefaulttimeout() or TIMEOUT)
-        self.due = time.monotonic() + self.seconds
+        self.due = _monotonic() + self.seconds
         self.passed = False
         self._sockets = sockets
         self._followed: List[Any] = []
@@ -118,12 +118,12 @@ class _Watchdog:
             with self._changed:
                 due = min((one.due for one in self._deadlines.values()), default=float("inf"))
                 self._looks_at = due
-                left = due - time.monotonic()
+                left = due - _monotonic()
                 if left > 0:
                     # No request is over sooner than it began to be watched, so nobody wakes this for most of them.
                     self._changed.wait(min(left, threading.TIMEOUT_MAX))
                     continue
-                passed = [one for one in self._deadlines.values() if one.due <= time.monotonic()]
+                passed = [one for one in self._deadlines.values() if one.due <= _monotonic()]
                 for one in passed:
                     del self._deadlines[id(one)]
             for one in passed:
