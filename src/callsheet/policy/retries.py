@@ -10,14 +10,18 @@ from callsheet.domain.delivery import Delivery, Failure, Outcome, Report, State,
 CRASH_PAUSE = 0.5
 """Seconds before a delivery whose worker died is tried again, times the crashes so far."""
 
-PATIENCE = 1440
+PATIENCE = 2880
 """How many tries of a delivery may fail in a row, since the site does not answer or its Toolkit is away, without that using up its
-attempts, be it of a callback that has one only: they fill a day. After that it fails like any other."""
+attempts, be it of a callback that has one only: they fill a day. After that it fails like any other; but not within a day of its
+being recorded, whatever pauses its policy asks for.
+"""
+
+A_DAY = 86400.0
 
 SLOWER = 2.0
 """By what each pause of such a delivery is longer than the one before."""
 
-LONGEST_IN_OUTAGE = 60.0
+LONGEST_IN_OUTAGE = 30.0
 """Seconds after which the site is asked again at the latest: its return is to be noticed soon."""
 
 
@@ -28,7 +32,7 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     # A crash is first taken for the worker's bad luck (somebody killed it); only repeated ones are the delivery's own failure.
     excused = crashed and crashes < policy.crashes
     outages = delivery.outages + 1 if report.passing else 0
-    outage = 0 < outages <= PATIENCE
+    outage = outages > 0 and (outages <= PATIENCE or report.ended < delivery.recorded_at + A_DAY)
     attempts = delivery.attempts + (not excused and not outage)
     state, due = State.DONE, None
     if report.verdict is Verdict.SKIP:
@@ -36,7 +40,7 @@ def decide(report: Report, delivery: Delivery, policy: RetryPolicy, on_dead: OnD
     elif excused:
         state, due = State.RETRYING, report.ended + CRASH_PAUSE * (crashes - 1)
     elif outage:
-        pause = _outage_pause(policy, outages, chance) if report.after is None else report.after
+        pause = max(report.after or 0.0, _outage_pause(policy, outages, chance))
         due = _in_time(report.ended + pause, delivery, policy)
         state = State.RETRYING if due is not None else _final(on_dead)
     elif report.verdict is not Verdict.OK:

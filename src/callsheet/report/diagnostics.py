@@ -213,8 +213,8 @@ def _of_unanswered(calls: UnansweredCalls, name: str, config: str) -> Trouble:
     return Trouble(
         f"The site does not answer the calls of plugin {name} (waiting for it: {count(calls.deliveries, 'delivery')}, tried "
         f"{count(calls.tries, 'time')}): {gist(calls.last)}",
-        "Nothing is lost: they are tried again at least once a minute, for a day, and nothing behind them in their lanes is called "
-        f"before. `{show}` says what came instead of an answer.",
+        "Nothing is lost: they are tried again at least twice a minute, for a day, and nothing behind them in their lanes is "
+        f"called before. `{show}` says what came instead of an answer.",
         "calls-unanswered",
         *calls.key,
     )
