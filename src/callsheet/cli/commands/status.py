@@ -31,9 +31,10 @@ EVERY = 2.0
 def command(*, config: str | None, as_json: bool, watch: bool) -> int:
     """Show how the daemon, its sites and its plugins are.
 
-    Exits 0 if all is well, and 1 if there is trouble: the daemon doesn't run, a site doesn't answer, a plugin can't be loaded or is
-    held, a worker is lost again and again, deliveries failed for good. Each trouble is shown with its cure. What an operator holds
-    is no trouble: it is shown with who holds it, and why.
+    Exits 0 if all is well, and 1 if there is trouble: the daemon doesn't run, hangs, or a part of it does; a disk is nearly full; a
+    site doesn't answer or isn't read; a plugin can't be loaded, is gone, held, or fails at every call; a worker is lost again and
+    again; deliveries failed for good, or wait for too long. Each trouble is shown with its cure. What an operator holds is no
+    trouble: it is shown with who holds it, and why.
     """
     with opened(config) as at:
         while watch:
