@@ -11,6 +11,7 @@ from callsheet.runtimes.resolver import ToolkitRuntimeResolver
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.settings import Settings, SiteSettings
 from callsheet.site.catalogue import ConfigurationCatalogue
+from callsheet.state_folder import TOOLKIT
 
 CA_VARIABLE = "SHOTGUN_API_CACERTS"
 """Where the vendor's client looks for the file of certificates, in workers and sessions, whoever makes the connection there."""
@@ -30,7 +31,7 @@ def catalogue(setup: WorkerConfig) -> ConfigurationCatalogue:
 
 def finder(settings: Settings, setups: Mapping[str, WorkerConfig], archive: Path, homes: str = "homes") -> ToolkitRuntimeResolver:
     """Finds projects' Toolkit. ``archive``: the agent's. ``homes``: a folder of this process alone, in the state folder."""
-    state = settings.state / "toolkit"
+    state = settings.state / TOOLKIT
     return ToolkitRuntimeResolver(setups, settings.toolkit, archive, state, lambda site: catalogue(setups[site]), homes=homes)
 
 

@@ -17,6 +17,9 @@ from callsheet.errors import StateError, in_words
 LEDGER = "ledger.db"
 """The ledger's file in the state folder."""
 
+TOOLKIT = "toolkit"
+"""The folder in it that sessions have."""
+
 OWN_FOLDER, SHARED_FOLDER = 0o700, 0o3770
 """Shared with a group: what is made in it is the group's, and only who made a file can put another one in its place."""
 
@@ -34,7 +37,7 @@ def prepare(state: Path, group: int | None) -> None:
         state.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
         problem = _distrust(state, group) or unusable(state)
         if problem is None and group is not None:
-            _share(state, group)
+            problem = _share(state, group)
     except OSError as error:
         problem = f"can't be made: {in_words(error)}"
     if problem is not None:
@@ -130,7 +133,7 @@ def _distrust(state: Path, group: int | None) -> str | None:
     return None
 
 
-def _share(state: Path, group: int) -> None:
+def _share(state: Path, group: int) -> str | None:
     if state.stat().st_uid == os.geteuid():  # else root's, who has given it to the group
         try:
             os.chown(state, -1, group)
@@ -143,6 +146,13 @@ def _share(state: Path, group: int) -> None:
         with suppress(PermissionError, FileNotFoundError):  # another user's, who has seen to that
             os.chown(path, -1, group)
             path.chmod(SHARED_FILE)
+    # Code of cores and compiled modules comes in here: whoever made it could put any there.
+    code = state / TOOLKIT
+    code.mkdir(mode=0o750, exist_ok=True)
+    owner = code.lstat().st_uid
+    if owner in {os.geteuid(), 0} and not code.is_symlink():
+        return None
+    return f"has a folder {code} that is not of {user_name(os.geteuid())}, but of {user_name(owner)}. Remove that one"
 
 
 def _obstacle(path: Path, *, file: bool) -> OSError | None:

@@ -116,3 +116,18 @@ def test_endless_text_is_cut_and_says_so() -> None:
     content = message(letter("x" * (LONGEST_BODY + 77)), "sg@studio.test", "[SG]").get_content()
 
     assert "… cut here: 77 more characters are in the log." in content
+
+
+def test_no_text_steers_the_program_that_shows_a_mail() -> None:
+    record = logging.LogRecord(
+        "plugin.a\nSubject: forged", logging.ERROR, "x\x1b.py", 7, "no\x1b]0;t\x07\r\n\u202eline", None, None, "f\r"
+    )
+
+    mail = message(MailMessage.of(record, ("a@b.c",)), "d@e.f", "[SG]\r\nBcc: x@y.z")
+
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "[SG] Bcc: x@y.z ERROR - SG event daemon."
+    body = mail.get_content()
+    assert not set("\x1b\x07\r\u202e") & set(body)
+    assert "\nSubject: forged" not in body
+    assert "no\\x1b]0;t\\x07\n\\u202eline" in body

@@ -10,7 +10,7 @@ import pytest
 
 from callsheet.errors import StateError
 from callsheet.ledgers.sqlite import SqliteLedger
-from callsheet.state_folder import LEDGER, examine, prepare, unusable
+from callsheet.state_folder import LEDGER, TOOLKIT, examine, prepare, unusable
 from callsheet.workers import agent_archive
 from tests.support.disk import small_disk
 from tests.support.users import NOBODY, acting_as, as_root
@@ -136,7 +136,8 @@ def test_a_group_may_read_and_write_whatever_the_umask(tmp_path: Path) -> None:
 
     assert mode(state) == 0o3770
     assert {path.stat().st_gid for path in [state, *state.iterdir()]} == {PIPELINE}
-    assert {path.name: mode(path) for path in state.iterdir() if path != archive} == dict.fromkeys(
+    assert mode(state / TOOLKIT) & 0o777 == 0o700  # whatever the umask, nobody else puts code there
+    assert {path.name: mode(path) for path in state.iterdir() if path not in (archive, state / TOOLKIT)} == dict.fromkeys(
         [LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", f"{LEDGER}.lock"], 0o660
     )
     assert mode(archive) == 0o640
@@ -148,6 +149,18 @@ def test_a_group_may_read_and_write_whatever_the_umask(tmp_path: Path) -> None:
         with pytest.raises(PermissionError):
             archive.unlink()  # nor put other code in its place
     ledger.close()
+
+
+@as_root
+def test_a_folder_for_code_that_another_user_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", -1, PIPELINE)
+    (tmp_path / "state").chmod(0o2770)
+    with acting_as(1001, (PIPELINE,), through=tmp_path):
+        (tmp_path / "state" / TOOLKIT).mkdir()
+
+    with pytest.raises(StateError, match=r"has a folder .*toolkit that is not of root, but of #1001\. Remove that one\."):
+        prepare(tmp_path / "state", PIPELINE)
 
 
 @as_root
