@@ -3,8 +3,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from callsheet.cli.delivery_filters import NO_LIMIT, named, query, split
-from callsheet.domain.delivery import DeliveryQuery, State
+from callsheet.cli.delivery_filters import named, query, split
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery, State
 
 NOTHING = {"states": (), "plugin": None, "site": None, "lane": None, "event": None, "since": None}
 

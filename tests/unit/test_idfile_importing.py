@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from callsheet.cli.commands.import_state import command
 from callsheet.config import load
 from callsheet.discovery import discover
-from callsheet.domain.plugin import Manifest, PluginState
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
 from callsheet.domain.reading import Gap, Intake
 from callsheet.errors import SiteError, StateError
 from callsheet.ledgers.sqlite import SqliteLedger
@@ -251,6 +252,38 @@ def test_the_command_does_not_overwrite_what_the_ledger_knows(settings: Settings
 
     assert run(settings, str(other), "--force")[0] == 0
     assert SqliteLedger(settings.state / "ledger.db").site("127.0.0.1").cursor == 20
+
+
+def test_a_dry_run_says_what_the_real_one_would(settings: Settings) -> None:
+    path = id_file(settings, b"10")
+    state = SqliteLedger(settings.state / "ledger.db")
+    state.record(Intake("127.0.0.1", cursor=99), NOW)
+    # The ledger knows the site, and a plugin by another name than its file alone gives it
+    file = PluginFile(PluginKey("127.0.0.1", "a@old"), str(settings.sites[0].plugins[0] / "a.py"), 0, 1.0)
+    state.enrol([file], PluginState.READY, NOW)
+    state.close()
+    with pytest.raises(StateError, match=r"the ledger knows site 127\.0\.0\.1 already: it has been read up to event 99"):
+        run(settings, "--dry-run")
+    code, would = run(settings, "--dry-run", "--force")
+    assert (code, "a@old" in would) == (0, True)
+    # A daemon has it
+    state = SqliteLedger(settings.state / "ledger.db")
+    state.lock("a daemon")
+    with pytest.raises(StateError, match=r"runs on this ledger\. Stop that one first"):
+        run(settings, "--dry-run", "--force")
+    state.close()
+    # And nothing was changed by all that
+    state = SqliteLedger(settings.state / "ledger.db")
+    assert state.site("127.0.0.1").cursor == 99
+    state.close()
+    assert run(settings, "--force") == (0, would.replace("would be imported", "imported"))
+    # A ledger that is gone keeps the real one from it, too
+    for one in settings.state.glob("ledger.db*"):
+        if one.suffix != ".lock":
+            one.unlink()
+    with pytest.raises(StateError, match="is gone, though a daemon has run with it"):
+        run(settings, "--dry-run")
+    assert path.exists()
 
 
 def test_the_command_refuses_while_a_daemon_runs(settings: Settings) -> None:

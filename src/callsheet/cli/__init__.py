@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "new": "Write a commented plugin that works as it is",
         "check": "Check a configuration, and that its sites answer",
         "import-state": "Take over from shotgunEvents where each plugin stands",
+        "export-state": "Go back to shotgunEvents: write where each plugin stands",
     },
     "Run": {
         "run": "Run the daemon in the foreground",

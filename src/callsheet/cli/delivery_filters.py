@@ -10,13 +10,11 @@ from typing import Any
 
 import click
 
-from callsheet.domain.delivery import DeliveryQuery, State
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery, State
 from callsheet.report.formatting import since as moment
 from callsheet.wire.texts import storable
 
 STATES = [state.word for state in State]
-NO_LIMIT = 2**31 - 1
-"""Commands that change deliveries change all that are meant, however many."""
 
 LARGEST = 10**18 - 1
 """The largest id that is looked for."""

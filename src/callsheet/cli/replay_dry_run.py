@@ -9,10 +9,9 @@ from typing import Any
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import CommandContext, find_config
-from callsheet.cli.delivery_filters import NO_LIMIT
 from callsheet.cli.tables import echo
 from callsheet.config import load
-from callsheet.domain.delivery import DeliveryQuery, State
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery, State
 from callsheet.domain.event import Event
 from callsheet.domain.plugin import PluginRecord
 from callsheet.domain.reading import Replay

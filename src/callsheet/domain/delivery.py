@@ -187,6 +187,10 @@ class DeliveryRow:
     """The session uuid of what its last call wrote; empty where it has none of ours."""
 
 
+NO_LIMIT = 2**31 - 1
+"""As the limit of a query: all, however many."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
     """Which deliveries to list; all given conditions hold at once.

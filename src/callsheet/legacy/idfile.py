@@ -1,4 +1,4 @@
-"""Reads the id file of shotgunEvents, and says where each plugin goes on by its rules.
+"""Reads and writes the id file of shotgunEvents, and says where each plugin goes on by its rules.
 
 The file is a pickle (protocol 5 at most) ``{folder: {plugin: (last_id | None, {id: expiry})}}`` with naive local datetimes, or,
 of an early version, an integer on the first line. It is read with an unpickler that knows ``datetime`` and nothing else: nothing in
@@ -95,6 +95,21 @@ def read(path: Path) -> IdFile:
     if data[:1] != b"\x80" or data[1] <= PYTHON_2:
         folders = {_utf8(folder): {_utf8(name): one for name, one in names.items()} for folder, names in folders.items()}
     return IdFile(path, folders=folders)
+
+
+def write(path: Path, folders: Mapping[str, Mapping[str, tuple[int, Mapping[int, dt.datetime]]]]) -> None:
+    """Write an id file that any shotgunEvents reads, whole or not at all: folder → plugin → last id, {id: local expiry}.
+
+    StateError where that can't be done, or ``path`` is something else than an id file.
+    """
+    try:
+        if present(path) and path.stat().st_size:
+            read(path)
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.write_bytes(pickle.dumps({folder: dict(plugins) for folder, plugins in folders.items()}, protocol=PYTHON_2))
+        new.replace(path)
+    except OSError as error:
+        raise StateError(f"{path} can't be written: {error.strerror}. Name another place.") from None
 
 
 def plan(idfile: IdFile, plugins: Sequence[tuple[Path, str]], base: Path | None = None) -> dict[tuple[Path, str], Place]:

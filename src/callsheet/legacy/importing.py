@@ -74,10 +74,16 @@ def import_state(
     return found
 
 
-def preview(settings: Settings, newest: Callable[[], int], *, file: Path, site: str | None = None) -> Imported:
-    """What ``import_state`` would import of ``file``, whatever the ledger knows; changes nothing."""
+def preview(
+    ledger: Ledger | None, settings: Settings, newest: Callable[[], int], *, file: Path, site: str | None = None
+) -> Imported:
+    """What ``import_state`` would import of ``file``, with ``force`` where the ledger (None: a new one) knows the site; changes
+    nothing.
+    """
     chosen = choose_site(settings, site)
-    return prepare(read(file), chosen, _plugins(chosen), newest, base=settings.source.parent)
+    known = {} if ledger is None else {record.path: record.key.name for record in ledger.plugins(chosen.name)}
+    clock = 0.0 if ledger is None else ledger.site(chosen.name).clock
+    return prepare(read(file), chosen, _plugins(chosen, known), newest, clock=clock, base=settings.source.parent)
 
 
 def prepare(

@@ -10,10 +10,10 @@ import click
 
 from callsheet.cli import TROUBLE
 from callsheet.cli.command_context import opened
-from callsheet.cli.delivery_filters import NO_LIMIT, query, selection, split
+from callsheet.cli.delivery_filters import query, selection, split
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import apart, echo, plain, table
-from callsheet.domain.delivery import Attempt, DeliveryQuery, DeliveryRow, State
+from callsheet.domain.delivery import NO_LIMIT, Attempt, DeliveryQuery, DeliveryRow, State
 from callsheet.report import json_output
 from callsheet.report.explain import event_of, what_happened
 from callsheet.report.formatting import ago, duration, first_line, local

@@ -7,12 +7,12 @@ import time
 import click
 
 from callsheet.cli.command_context import CommandContext, opened, who
-from callsheet.cli.delivery_filters import NO_LIMIT, config_and_plugin, named
+from callsheet.cli.delivery_filters import config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import Progress, nothing, unknown
 from callsheet.cli.tables import echo
 from callsheet.discovery import kept_path
-from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery
 from callsheet.domain.operation import Operation, Verb
 from callsheet.domain.plugin import PluginRecord, PluginState
 from callsheet.report import json_output

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from callsheet.cli.command_context import config_argument, opened
-from callsheet.cli.delivery_filters import NO_LIMIT
 from callsheet.cli.examples import examples
 from callsheet.cli.tables import echo, table
+from callsheet.domain.delivery import NO_LIMIT
 from callsheet.report import json_output
 from callsheet.report.formatting import local
 

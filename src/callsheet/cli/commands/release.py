@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from callsheet.cli.command_context import opened
-from callsheet.cli.delivery_filters import KEPT_TEXT, NO_LIMIT, config_and_plugin, named
+from callsheet.cli.delivery_filters import KEPT_TEXT, config_and_plugin, named
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, operate, unknown, when_stopped
 from callsheet.cli.tables import echo
-from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery
 from callsheet.domain.operation import Verb
 from callsheet.report.formatting import count
 

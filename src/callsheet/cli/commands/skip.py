@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from callsheet.cli.command_context import CommandContext, opened
-from callsheet.cli.delivery_filters import CONDITIONS, NO_LIMIT, query, selection, split
+from callsheet.cli.delivery_filters import CONDITIONS, query, selection, split
 from callsheet.cli.examples import examples
 from callsheet.cli.mutations import nothing, operate, unfit, unknown, when_stopped
 from callsheet.cli.tables import echo
-from callsheet.domain.delivery import DeliveryQuery
+from callsheet.domain.delivery import NO_LIMIT, DeliveryQuery
 from callsheet.domain.operation import Verb
 from callsheet.domain.plugin import PluginRecord
 from callsheet.report import json_output
