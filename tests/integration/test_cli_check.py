@@ -7,12 +7,18 @@ import re
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from callsheet.cli import main
+from callsheet.domain.callback import PluginKey
+from callsheet.domain.plugin import Manifest, PluginFile, PluginState
+from callsheet.ledgers.sqlite import SqliteLedger
+from callsheet.sandbox import Sandbox
 from tests.support.disk import small_disk
+from tests.support.events import callback
 from tests.support.mail_server import Postbox
 from tests.support.users import NOBODY, acting_as, as_root
 
@@ -210,3 +216,30 @@ def test_checking_makes_nothing(check: Check, tmp_path: Path) -> None:
 
     assert code == 0
     assert {path.name for path in tmp_path.iterdir()} == {"callsheet.toml", "plugins"}
+
+
+def test_what_loaded_plugins_ask_for_is_held_against_the_sites_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox() as sandbox:
+        monkeypatch.setenv("A_KEY", sandbox.key)
+        (tmp_path / "plugins").mkdir()
+        config = tmp_path / "callsheet.toml"
+        told = SITE.replace("http://127.0.0.1:9", sandbox.url).replace('"s"', f'"{sandbox.script}"')
+        config.write_text(f'state = "{tmp_path / "state"}"\n{told}')
+        (tmp_path / "state").mkdir(mode=0o700)
+        with closing(SqliteLedger(tmp_path / "state" / "ledger.db")) as ledger:
+            plugin = PluginFile(PluginKey("studio", "mailer"), str(tmp_path / "plugins" / "mailer.py"), 0, 1.0)
+            for name, attribute in (("right", "sg_status_list"), ("wrong", "sg_stauts_list")):
+                one = callback(name, "Shotgun_Task_Change", plugin="mailer", attributes=(attribute,))
+                ledger.enrol([plugin], PluginState.LOADING, 1.0)
+                ledger.describe(plugin, Manifest(plugin.key, 1, (one,)), 1.0)
+                capsys.readouterr()
+                with pytest.raises(SystemExit) as ended:
+                    main(["check", str(config)])
+                said = capsys.readouterr().out
+                assert ended.value.code == (0 if name == "right" else 1), said
+        assert (
+            'trouble: mailer.wrong: Task has no field "sg_stauts_list", which attribute names; did you mean "sg_status_list"?'
+            in said
+        )

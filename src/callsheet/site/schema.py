@@ -19,10 +19,10 @@ DAY = 86400.0
 class SiteSchema:
     """Reads a site's schema over a connection of its own, an entity type at a time. Not for several threads at once.
 
-    ``file``: where it is kept for other commands and the next start; what can't be read or written there is read from the site.
+    ``file``: where it is kept for the next start; what can't be read or written there is read from the site. None: nowhere.
     """
 
-    def __init__(self, client: SiteClient, file: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: SiteClient, file: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._file = file
         self._now = clock
@@ -50,6 +50,8 @@ class SiteSchema:
         return self._client.ask(lambda client: client.schema_field_read(entity))
 
     def _kept(self) -> dict[str, Any]:
+        if self._file is None:
+            return {}
         with suppress(OSError, ValueError, TypeError, KeyError):
             kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
             if 0 <= self._now() - kept["at"] < DAY and {"types", "fields", "projects"} <= kept.keys():
@@ -57,6 +59,8 @@ class SiteSchema:
         return {}
 
     def _keep(self, kept: dict[str, Any]) -> None:
+        if self._file is None:
+            return
         with suppress(OSError):
             unfinished = self._file.with_suffix(".new")
             unfinished.write_text(json.dumps(kept), encoding="utf-8")

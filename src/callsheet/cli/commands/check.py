@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from callsheet.cli.examples import examples
 from callsheet.cli.tables import echo
 from callsheet.config.load import Loaded
 from callsheet.discovery import Discovery, discover
-from callsheet.errors import ConfigError
+from callsheet.domain.plugin import PluginState
+from callsheet.errors import ConfigError, SiteError
 from callsheet.report.formatting import count
 from callsheet.report.json_output import print_json
 from callsheet.settings import SiteSettings
@@ -29,6 +31,8 @@ class _Checked:
     found: Discovery
     newest: int | None = None
     problem: str | None = None
+    doubts: tuple[str, ...] = ()
+    """Names that plugins ask for, as the ledger knows them, and that the site does not have."""
 
 
 @click.command(
@@ -63,11 +67,11 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
             raise
         print_json({"config": str(path), "well": False, "problems": error.problems, "notes": [], "sites": []})
         return MISTAKEN
-    checked = [_check(site, offline=offline) for site in loaded.settings.sites]
+    checked = [_check(site, loaded.settings.state, offline=offline) for site in loaded.settings.sites]
     away = any(one.found.missing for one in checked)
     names = None if away else [plugin.key.name for one in checked for plugin in one.found.plugins]
     troubles = preflight.troubles(loaded, names, offline=offline)
-    well = not troubles and not away and all(one.problem is None for one in checked)
+    well = not troubles and not away and all(one.problem is None and not one.doubts for one in checked)
     if as_json:
         print_json(_facts(loaded, path, checked, troubles, well=well))
     else:
@@ -75,14 +79,36 @@ def command(*, config: str | None, offline: bool, as_json: bool) -> int:
     return WELL if well else TROUBLE
 
 
-def _check(site: SiteSettings, *, offline: bool) -> _Checked:
+def _check(site: SiteSettings, state: Path, *, offline: bool) -> _Checked:
     found = discover(site.name, site.plugins)
     if offline:
         return _Checked(site, found)
     from callsheet.config.probe import probe  # noqa: PLC0415 - loads the whole client
 
     answer = probe(site)
-    return _Checked(site, found, answer.newest, answer.problem)
+    doubts = () if answer.problem is not None else _doubts(site, state)
+    return _Checked(site, found, answer.newest, answer.problem, doubts)
+
+
+def _doubts(site: SiteSettings, state: Path) -> tuple[str, ...]:
+    """What plugins that a daemon has loaded ask for, and their site does not have."""
+    from callsheet.ledgers.sqlite import SqliteLedger  # noqa: PLC0415
+    from callsheet.policy.schema_check import doubts, entities  # noqa: PLC0415
+    from callsheet.site.client import SiteClient  # noqa: PLC0415
+    from callsheet.site.schema import SiteSchema  # noqa: PLC0415
+    from callsheet.state_folder import LEDGER  # noqa: PLC0415 - as above
+
+    if not (state / LEDGER).exists():
+        return ()
+    with closing(SqliteLedger(state / LEDGER, create=False)) as ledger:
+        plugins = [one for one in ledger.plugins(site.name) if one.state is PluginState.READY]
+    client = SiteClient(site.full_url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
+    with closing(SiteSchema(client, None)) as source:
+        try:
+            schema = source.read(entities(callback for one in plugins for callback in one.callbacks))
+        except SiteError as error:
+            return (f"its schema can't be read: {error}",)
+    return tuple(f"{callback.key}: {doubt}" for one in plugins for callback in one.callbacks for doubt in doubts(callback, schema))
 
 
 def _lines(loaded: Loaded, path: Path, checked: list[_Checked], troubles: list[str], *, offline: bool) -> list[str]:
@@ -90,7 +116,7 @@ def _lines(loaded: Loaded, path: Path, checked: list[_Checked], troubles: list[s
     lines += [click.style(f"trouble: {one}", fg="red") for one in troubles]
     for one in checked:
         lines += ["", *_site_lines(one, offline=offline)]
-    bad = [one.site.name for one in checked if one.problem or one.found.missing]
+    bad = [one.site.name for one in checked if one.problem or one.found.missing or one.doubts]
     if bad:
         lines += ["", f"Trouble with {', '.join(bad)}. The daemon can start all the same: it tries on, and catches up."]
     elif troubles:
@@ -111,6 +137,7 @@ def _site_lines(one: _Checked, *, offline: bool) -> list[str]:
     for folder in one.found.missing:
         what = "does not answer" if folder in one.found.hanging else "is not there, or can't be read"
         lines.append(click.style(f"  trouble: the folder {folder} {what}; create or mount it, or correct the path", fg="red"))
+    lines += [click.style(f"  trouble: {doubt}", fg="red") for doubt in one.doubts]
     lines += [f"    {plugin.key.name}" for plugin in one.found.plugins]
     lines += [f"    left out: {left.path.name}: {left.reason}" for left in one.found.left_out]
     return lines
@@ -131,6 +158,7 @@ def _facts(loaded: Loaded, path: Path, checked: list[_Checked], troubles: list[s
                 "script": one.site.script,
                 "newest": one.newest,
                 "problem": one.problem,
+                "doubts": list(one.doubts),
                 "plugins": [{"plugin": plugin.key.name, "path": plugin.path} for plugin in one.found.plugins],
                 "missing": [str(folder) for folder in one.found.missing],
                 "left_out": [{"path": str(left.path), "reason": left.reason} for left in one.found.left_out],
