@@ -66,6 +66,7 @@ SIGNALS: dict[str, str] = {
         "site, project, project_name, kind, configuration, version, core (file), config (folder), descriptor, engine, apps, "
         "python, client (file of shotgun_api3; why there is none)"
     ),
+    "session.spoiled": "site, project, project_name, plugin, problem: what it did to the Toolkit of all; another session follows",
     "session.outdated": "site, project, project_name, changed (a file, or what the site says)",
     "session.failed": "site, project (id; a name that means none), kind, problem, cure, passing (bool), file (or None)",
     "delivery.settled": (

@@ -21,6 +21,7 @@ from callsheet.policy import loop_protection
 from callsheet.runtimes.resolver import ToolkitRuntimeResolver
 from callsheet.runtimes.worker_config import WorkerConfig
 from callsheet.sandbox import Sandbox
+from callsheet.sandbox.show import LIGHTHOUSE
 from callsheet.settings import Secret, ToolkitPin, ToolkitSettings
 from callsheet.site.catalogue import ConfigurationCatalogue
 from callsheet.telemetry import Recorder, recording
@@ -310,6 +311,111 @@ def test_a_python_without_shotgun_api3_gets_the_cores(core: Core, studio: Studio
     (report,) = stage.do(of(stage, project, "hosted"))
     assert report.failure is not None
     assert report.failure.text.startswith(str(path / "install" / "core"))
+
+
+SPOILING = """
+import os, sys
+from callsheet import on
+@on("*", toolkit=True)
+def callback(ctx):
+    import sgtk
+"""
+OTHER_CORE = """
+sys.path[:] = [{core!r}] + [one for one in sys.path if one != ctx._toolkit.core]
+for name in [one for one in sys.modules if one.split(".")[0] in ("sgtk", "tank", "tank_vendor")]:
+    del sys.modules[name]
+import sgtk
+"""
+
+
+def spoiled_by(studio: Studio, stage: Stage, project: int, body: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What another plugin sees in a project's session before and after a callback of that body, given in one run with another."""
+    stage.start("where", WHERE)
+    before = told(stage.do(of(stage, project))[0])
+    stage.start("spoils", SPOILING + textwrap.indent(textwrap.dedent(body), "    "))
+    (report,) = stage.do(of(stage, project, "spoils"))
+    assert report.verdict is Verdict.OK, report.failure
+    return before, told(stage.do(of(stage, project))[0])
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("ctx.engine.destroy()", "ended the engine"),
+        ("engine = ctx.engine; engine.destroy(); sgtk.platform.start_engine(engine.name, ctx.tk, ctx.tk_context)", "in its place"),
+        (OTHER_CORE, "swapped cores: import sgtk gives"),
+        ("sys.path.remove(ctx._toolkit.core)", "out of sys.path"),
+        ("sys.path.insert(0, {core!r})", "in front of that of the project"),
+    ],
+    ids=["destroy", "another engine", "swap", "core's path removed", "another core's path"],
+)
+def test_a_session_that_a_plugin_has_spoiled_is_replaced_and_the_plugin_named(
+    body: str, says: str, core: Core, studio: Studio, recorder: Recorder
+) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, core)
+    other = str(NEW.put(studio.folder / "other_core") / "python")
+
+    before, after = spoiled_by(studio, studio.stage(), project, body.replace("{core!r}", repr(other)))
+
+    told_of = recorder.wait_for("session.spoiled", project=project)
+    assert told_of.facts["plugin"] == "spoils"
+    assert says in told_of.facts["problem"]
+    assert after.pop("pid") != before.pop("pid")
+    assert after == before
+
+
+@pytest.mark.parametrize("core", every_core(), ids=name_of)
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('ctx.engine.change_context(ctx.tk.context_from_entity("Shot", 101))', "left the engine in the context"),
+        ('os.environ["TANK_CURRENT_PC"] = "/elsewhere"', "changed TANK_CURRENT_PC"),
+        ("sgtk.set_authenticated_user(None)", "logged in as somebody else"),
+    ],
+    ids=["context", "environment", "user"],
+)
+def test_what_a_plugin_changed_in_a_session_is_set_back_and_the_plugin_named(
+    body: str, says: str, core: Core, studio: Studio, recorder: Recorder
+) -> None:
+    studio.installation.localized(LIGHTHOUSE.id, core)
+    stage = studio.stage()
+
+    before, after = spoiled_by(studio, stage, LIGHTHOUSE.id, body)
+
+    assert after == before
+    records = [one.facts["record"]["message"] for one in recorder.named("plugin.record")]
+    assert [one for one in records if f"The plugin spoils {says}" in one]
+
+
+def test_a_function_that_spoils_a_session_costs_those_that_wait_behind_it_nothing(studio: Studio, recorder: Recorder) -> None:
+    project = studio.project("moth")
+    studio.installation.localized(project, OLD)
+    stage = studio.stage()
+    stage.start(
+        "where",
+        CALLS
+        + f"""
+def destroys():
+    here().engine.destroy()
+
+@on("*")
+def callback(ctx):
+    found = []
+    threads = [threading.Thread(target=session({project}).call, args=(destroys,))]
+    threads += [threading.Thread(target=lambda: found.append(session({project}).call(seen, "")["version"])) for _ in range(5)]
+    for one in threads: one.start()
+    for one in threads: one.join()
+    raise ValueError(" ".join(found))
+""",
+    )
+
+    (report,) = stage.do(of(stage, project))
+
+    assert report.failure is not None
+    assert report.failure.text == " ".join([OLD.version] * 5)
+    assert recorder.wait_for("session.spoiled").facts["plugin"] == "where"
 
 
 def test_many_projects_share_few_sessions_in_order(studio: Studio, recorder: Recorder, tmp_path: Path) -> None:
@@ -963,9 +1069,10 @@ def is_late():
         + f"""
 @on("*")
 def callback(ctx):
-    for function in (hangs_now, is_late, is_late):
-        threading.Thread(target=session({project}).call, args=(function,)).start()
+    threading.Thread(target=session({project}).call, args=(hangs_now,)).start()
     while not os.path.exists({str(made)!r}): threading.Event().wait(0.01)
+    for _ in range(2):
+        threading.Thread(target=session({project}).call, args=(is_late,)).start()
     threading.Event().wait(0.2)
     os._exit(5)
 """,

@@ -23,7 +23,17 @@ from callsheet.wire.transient import is_in_doubt, tally
 class Runner:
     """Carries out run messages against a plugin. ``write`` sends a frame; it is called for every report before the next call."""
 
-    def __init__(self, plugin: Plugin, write: Callable[[bytes], None], secrets: Secrets, *, alone: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        plugin: Plugin,
+        write: Callable[[bytes], None],
+        secrets: Secrets,
+        *,
+        alone: Callable[[], bool],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``check`` is called after each call of a callback."""
+        self._check = check
         self._plugin = plugin
         self._write = write
         self._secrets = secrets
@@ -159,6 +169,7 @@ class Runner:
                 callback.loops.ended([members[place].event for place in taking])
             if turn is not None:
                 turn.release()
+            self._check()
         each = call.verdicts(outcome, self._secrets) if call is not None else [outcome] * len(taking)
         for place, verdict in zip(taking, each):
             found[place] = verdict if verdict is outcome else verdicts.weighed(verdict, before)
@@ -200,6 +211,7 @@ class Runner:
         finally:
             if turn is not None:
                 turn.release()
+            self._check()
         return OK
 
 

@@ -43,6 +43,8 @@ class Worker:
         self._site = ""
         self._make_call: Callable[..., Message] = dict
         self._dropped: Set[int] = set()
+        self._is_sound: Callable[[], bool] = lambda: True
+        self._spoiled = False
         self._stopping = False
         self._pid = os.getpid()
 
@@ -83,6 +85,7 @@ class Worker:
             return
         self._project = setup["toolkit"]["project"]["id"]
         self._make_call = hosting.make_call
+        self._is_sound = hosting.watch(self._toolkit, self._channel.send)
         try:
             self._work(setup)
         finally:
@@ -161,10 +164,11 @@ class Worker:
             self._channel.send(plugin.broken(trouble))
         except Exception as error:  # noqa: BLE001 - what it registered can't be looked at, or not be written down
             self._channel.send(plugin.broken(plugin.indescribable(error)))
+        self._check()
 
     def _make_ready(self, name: str, plugin: Plugin) -> None:
         """What runs of it need must be there before the daemon hears that they can come."""
-        runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone)
+        runner = Runner(plugin, self._channel.write, self._secrets, alone=self._is_alone, check=self._check)
         if plugin.awaits:
             LOOPS.start(shared=plugin.slots > 1, threads=plugin.slots)
         if plugin.slots > 1:  # threads are started as runs come, and kept
@@ -178,6 +182,8 @@ class Worker:
         self._imports.tell_new(self._channel.send, order["plugin"])
 
     def _call(self, order: Message) -> None:
+        if self._spoiled:
+            return  # the daemon has it made by the next session
         if order["call"] in self._dropped:
             self._channel.send({"is": "answer", "call": order["call"], "value": None})  # nobody reads it
             return
@@ -187,6 +193,13 @@ class Worker:
         answer = self._make_call(order, self._plugins.get(order["plugin"]), self._toolkit, self._secrets)
         if self._is_alone():
             self._channel.send(answer)
+            self._check()
+
+    def _check(self) -> None:
+        """End, once what was called is reported, if that has spoiled the Toolkit which all plugins of a session share."""
+        if not self._spoiled and not self._is_sound():
+            self._spoiled = True
+            self._stop()
 
     def add_rule(self, rule: Rule) -> None:
         """Have a function called that ``on`` was told of while no plugin of this worker is being imported by the thread."""

@@ -303,6 +303,11 @@ TABLE: dict[str, Entry] = {
     ),
     "session.opening": _says(DEBUG, "Opening a Toolkit session for project {project}."),
     "session.opened": _says(INFO, "Toolkit session of {project_name} is open: core {version}, Python {python}, {kind}, {config}."),
+    "session.spoiled": _says(
+        ERROR,
+        "The plugin {plugin} {problem}. The Toolkit session of {project_name} is replaced, since all plugins there share it. "
+        "A plugin in it must neither end the engine nor bootstrap or swap cores: take that out of {plugin}, the right one is open.",
+    ),
     "session.outdated": _says(INFO, "Toolkit session of {project_name} is opened anew, since this has changed: {changed}."),
     "session.failed": Entry(ERROR, _session_failed),
     "delivery.failed": Entry(ERROR, _failed),

@@ -88,6 +88,7 @@ The worker says::
     {"is": "called", "call": int}                         a session begins a call
     {"is": "answer", "call": int, …}                      what came of it, as above
     {"is": "opened", "version", "core", "config", "descriptor", "engine", "apps", "python", "client"}     a session has its Toolkit
+    {"is": "spoiled", "plugin": str, "problem": str}      a plugin spoiled a session's Toolkit; it ends after what it runs
     {"is": "trouble", "kind", "problem", "cure", "passing", "traceback"}                         it can't; the worker ends
 
 What plugins print is none of this: it goes to the worker's standard error, a pipe of its own. Stacks (of all threads at a deadline,

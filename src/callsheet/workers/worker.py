@@ -317,6 +317,8 @@ class Worker:
             self.memory.settle()
         elif message["is"] == "trouble":
             self._stopping = "its Toolkit could not be opened"
+        elif message["is"] == "spoiled":
+            self._stopping = f"the plugin {message['plugin']} {message['problem']}"
 
     def _on_print(self, text: str) -> None:
         telemetry.emit("plugin.output", site=self.site, plugin=self._speaker(), stream="output", text=text)

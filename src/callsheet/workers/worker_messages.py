@@ -35,6 +35,7 @@ _OK, _OK_HAS = Verdict.OK, len(("is", "run", "delivery", "verdict", "started", "
 ASIDES = {
     "call": ("plugin", "module", "function"),
     "called": (),
+    "spoiled": ("plugin", "problem"),
     "answer": (),
     "opened": (),
     "trouble": ("kind", "problem", "cure"),

@@ -5,8 +5,10 @@ import logging
 from typing import Any, Callable, Mapping, Optional
 
 from callsheet.agent.failures import Secrets
+from callsheet.agent.log_forwarding import at_work
 from callsheet.agent.registration import Plugin
 from callsheet.agent.toolkit.diagnosis import ToolkitOpenError
+from callsheet.agent.toolkit.integrity import Integrity
 from callsheet.agent.toolkit.open_toolkit import Toolkit, open_toolkit
 from callsheet.agent.toolkit.session_client import answer_to
 from callsheet.wire.frames import Message
@@ -36,6 +38,23 @@ def close_session(toolkit: Toolkit) -> None:
     problem = toolkit.destroy()
     if problem:
         logging.getLogger("engine").warning("The engine of a Toolkit session could not be ended in order: %s", problem)
+
+
+def watch(toolkit: Toolkit, say: Callable[[Message], None]) -> Callable[[], bool]:
+    """What to do after each delivery, call and load: see that the session is what it was. Returns False once it is not; then that
+    was said, and nothing more may be begun in it.
+    """
+    integrity = Integrity(toolkit)
+
+    def check() -> bool:
+        spoiled, back = integrity.check()
+        for what in back:
+            logging.getLogger("engine").warning("The plugin %s %s, in a Toolkit session. It was set back.", at_work.plugin, what)
+        if spoiled is not None:
+            say({"is": "spoiled", "plugin": at_work.plugin, "problem": spoiled})
+        return spoiled is None
+
+    return check
 
 
 def make_call(order: Message, plugin: Optional[Plugin], toolkit: Optional[Toolkit], secrets: Secrets) -> Message:

@@ -15,7 +15,7 @@ from callsheet.domain.plugin import PluginFile
 from callsheet.errors import ToolkitError
 from callsheet.runtimes.session_spec import UPGRADE, SessionSpec
 from callsheet.workers.exits import WorkerExit, too_large
-from callsheet.workers.sessions.session_calls import Call
+from callsheet.workers.sessions.session_calls import Call, LostCalls
 from callsheet.workers.slot import CrashBackoff
 from callsheet.workers.worker import Worker
 
@@ -133,11 +133,11 @@ class Session:
         self.backoff.ready()
         self.serving_since = time.monotonic()
 
-    def lost(self, worker: Worker, loss: WorkerExit, called: tuple[PluginKey | None, bool]) -> float:
-        """Its worker died; ``called``: whose call was under way, and whether that took too long. Returns the pause that follows, by
-        the rules for all workers: before the next start, or where a plugin is to blame, before that has anything to do with it.
+    def lost(self, worker: Worker, loss: WorkerExit, called: LostCalls) -> float:
+        """Its worker died, with these calls. Returns the pause that follows, by the rules for all workers: before the next start,
+        or where a plugin is to blame, before that has anything to do with it.
         """
-        caller, late = called
+        caller, late = called.plugin, called.late
         self.losses += 1
         self.problem = loss.how or ""
         guilty = caller or (loss.loading.key if loss.loading is not None else loss.culprit)

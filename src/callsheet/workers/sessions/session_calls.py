@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from callsheet.agent.coroutines import EARLIEST, EARLY
 from callsheet.domain.callback import PluginKey
@@ -36,6 +36,16 @@ class Call:
     arguments: Any
     mark: str
     timeout: float | None
+
+
+class LostCalls(NamedTuple):
+    """What becomes of calls whose session is gone. ``plugin``: whose was under way; ``late``: it took too long; ``back``: those
+    that were not begun, for the next session.
+    """
+
+    plugin: PluginKey | None
+    late: bool
+    back: list[Call]
 
 
 @dataclass(slots=True)
@@ -137,17 +147,17 @@ class Calls:
             return inf
         return first.killed_at
 
-    def lost(self, session: Worker, loss: WorkerExit) -> tuple[PluginKey | None, bool]:
-        """A worker is gone: tell the callers of all that it was to do as a session, and drop its own calls. Returns whose call was
-        under way in it, and whether that had taken too long.
-        """
+    def lost(self, session: Worker, loss: WorkerExit) -> LostCalls:
+        """A worker is gone: tell the caller of what it was doing as a session, and drop its own calls."""
         now = self._now()
         self._abandon(session)
-        guilty, late = None, False
+        lost = LostCalls(None, late=False, back=[])
         for number, given in [(number, one) for number, one in self._given.items() if one.session is session]:
             del self._given[number]
-            guilty = given.call.plugin.key if given.begun_at is not None else guilty
-            late = late or given.due <= now
+            if given.begun_at is None:
+                lost.back.extend([] if given.abandoned else [given.call])
+                continue
+            lost = LostCalls(given.call.plugin.key, given.due <= now, lost.back)
             if given.due <= now:
                 limit = "the delivery that called it may" if given.call.timeout is None else f"{given.call.timeout:g} s"
                 text = f"The function took longer than {limit}, and its session was ended."
@@ -155,7 +165,7 @@ class Calls:
             else:
                 how = loss.how or "it was ended"
                 self.failed(given.call, "SessionLost", f"The session that called the function was lost: {how}.", lost=True)
-        return guilty, late
+        return lost
 
     def _answer(self, call: Call, message: Mapping[str, Any]) -> None:
         if call.caller.process.commands >= 0:

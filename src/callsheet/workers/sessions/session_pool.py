@@ -175,12 +175,11 @@ class Sessions:
             if session is not None and done is not None:
                 session.calls += 1
                 session.worked(done)
-        elif message["is"] == "opened":
-            session.opens()
-            session_signals.opened(session, message)
-        elif session.opening is not None:
+        elif message["is"] == "trouble" and session.opening is not None:
             search(session)
             self._search.doubt(session.opening, refusals.of_worker(message), lambda found: self._found(session, found))
+        else:
+            session_signals.said(session, message)
 
     def on_output(self, worker: Worker, said: Iterable[Message]) -> bool:
         """What a worker's messages mean for its session; False if it is no session's worker."""
@@ -208,8 +207,10 @@ class Sessions:
             session_signals.lost(session, worker, loss, session.lost(worker, loss, called))
             if worker.opened is None:
                 self._failed(session, refusals.died_opening(session, loss.how))
-            elif loss.loading is not None and called[0] is None:  # else it waits behind a call
+            elif loss.loading is not None and called.plugin is None:  # else it waits behind a call
                 self._fail(session, refusals.died_loading(session, loss.loading.key, loss.how), loss.loading.key)
+        for call in called.back:
+            self.call(session.key.project, call)
         self._advance(session)
         self._admit()
         return True

@@ -20,8 +20,13 @@ def opening(session: Session) -> None:
     telemetry.emit("session.opening", **_whose(session.key))
 
 
-def opened(session: Session, message: Mapping[str, Any]) -> None:
-    """Its worker has the Toolkit."""
+def said(session: Session, message: Mapping[str, Any]) -> None:
+    """What its worker says of its Toolkit: that it is open, or that a plugin has spoiled it for all others."""
+    if message["is"] == "spoiled":
+        what = {"plugin": message["plugin"], "problem": message["problem"]}
+        telemetry.emit("session.spoiled", **_whose(session.key), project_name=session.name, **what)
+        return
+    session.opens()
     found = session.opening
     facts = {
         "project_name": session.name,

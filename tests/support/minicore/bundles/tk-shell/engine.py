@@ -4,6 +4,10 @@ import sgtk
 
 
 class ShellEngine(sgtk.platform.Engine):
+    @property
+    def context_change_allowed(self):
+        return True
+
     def init_engine(self):
         pass
 
