@@ -72,3 +72,18 @@ def test_a_socket_that_comes_too_late_is_refused(pair: tuple[socket.socket, sock
     with pytest.raises(TimeoutError) as caught:
         waits(pair[0], late=pair[1])
     assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+def tries_again(first: socket.socket, second: socket.socket) -> None:
+    """As httplib2 does when a connection ends before its answer."""
+    opened = [first]
+    with Deadline(SHORT, lambda: opened):
+        assert first.recv(1) == b""
+        opened.append(second)
+        assert second.recv(1) == b""
+
+
+def test_what_is_opened_behind_it_is_cut_too(pair: tuple[socket.socket, socket.socket]) -> None:
+    other = socket.socketpair()
+    with other[0], other[1], pytest.raises(TimeoutError):
+        tries_again(pair[0], other[0])

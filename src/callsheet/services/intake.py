@@ -111,11 +111,12 @@ class IntakeService(Service):
         if pause > 0:  # woken, since a plugin has room again; the site is left in peace nevertheless
             return pause
         try:
-            if self._monitor.doubts > self._monitor.cleared:
-                self._clear_doubts()
-            if self._looked and self._registry.starting(self._reading.site):
-                return SOON
-            delay = self._step()
+            with self._monitor.asking():
+                if self._monitor.doubts > self._monitor.cleared:
+                    self._clear_doubts()
+                if self._looked and self._registry.starting(self._reading.site):
+                    return SOON
+                delay = self._step()
         except SiteError as error:
             self.caught_up = False
             self._check.demand()

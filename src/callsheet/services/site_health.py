@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from callsheet import telemetry
 from callsheet.domain.overview import SiteHealth
 from callsheet.errors import SiteError, SiteRefusedError
 
 FIRST_PAUSE = 0.5
+
+SLOW_ANSWER = 20.0
+"""Seconds after which a question that has no answer yet is told: its time-out may be far away."""
 
 
 class SiteMonitor:
@@ -43,10 +47,20 @@ class SiteMonitor:
         self._last_answer: float | None = None
         self._recovered_at: float | None = None
         self._clock = 0.0
+        self._asking: float | None = None
         self.doubts = 0
         """How often somebody has doubted that it answers."""
         self.cleared = 0
         """How many of these doubts are older than a question that it has answered since."""
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around what asks the site."""
+        self._asking = self._steady()
+        try:
+            yield
+        finally:
+            self._asking = None
 
     def answered(self, clock: float = 0.0) -> float:
         """The site answered. Returns the site's clock in seconds, never before ``clock`` (what the ledger has)."""
@@ -101,4 +115,10 @@ class SiteMonitor:
 
     def health(self, newest: int | None) -> SiteHealth:
         """How the site is now."""
-        return SiteHealth(self._site, self._url, newest, self._answered_at, self._error, self._since)
+        error, since = self._error, self._since
+        asking = self._asking
+        if error is None and asking is not None:
+            waited = self._steady() - max(asking, self._last_answer or 0.0)
+            if waited > SLOW_ANSWER:
+                error, since = f"{self._url}: asked {waited:.0f} s ago, and there is no whole answer yet", self._now() - waited
+        return SiteHealth(self._site, self._url, newest, self._answered_at, error, since)

@@ -11,7 +11,7 @@ from time import monotonic as _monotonic  # as it is now: plugins put other thin
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, List, Optional, Type
 
-LONGEST = 3.0
+LONGEST = 2.0
 """How many times the time-out of its socket a request may take as a whole: to connect, to be sent, to be answered."""
 
 TIMEOUT = 60.0
@@ -19,6 +19,9 @@ TIMEOUT = 60.0
 
 SLOWEST = 16 * 1024
 """Bytes per second: a transfer of known size may take as much longer as it takes at that rate."""
+
+AGAIN = 0.25
+"""Seconds after which what a request that takes too long has opened since is cut, too."""
 
 UNSIZED = 3600.0
 """Seconds more for a transfer whose size is not told."""
@@ -61,9 +64,10 @@ class Deadline:
             raise self.timeout()
 
     def extend(self, seconds: float) -> None:
-        """Allow more."""
-        self.seconds += seconds
-        self.due += seconds
+        """Allow more, unless it has passed."""
+        if not self.passed:
+            self.seconds += seconds
+            self.due += seconds
 
     def allow(self, size: Optional[int]) -> None:
         """Allow what a transfer of that many bytes takes; None: of nobody knows how many."""
@@ -124,8 +128,8 @@ class _Watchdog:
                     self._changed.wait(min(left, threading.TIMEOUT_MAX))
                     continue
                 passed = [one for one in self._deadlines.values() if one.due <= _monotonic()]
-                for one in passed:
-                    del self._deadlines[id(one)]
+                for one in passed:  # the client may try again by itself, over another connection
+                    one.due = _monotonic() + AGAIN
             for one in passed:
                 one.cut()
 

@@ -59,7 +59,7 @@ ALWAYS = 20
 MOST_LOOKED_AT = 2000
 """Deliveries to be tried again that are looked at: in an outage there may be one per lane."""
 
-# Not those that failed so once: the next try may do, and comes before anybody could do anything.
+# Not those that failed so once, and soon: the next try may do, and comes before anybody could do anything.
 _UNANSWERED = """
     SELECT s.name, p.name, u.deliveries, u.tries, coalesce((
         SELECT f.kind || ': ' || f.text FROM failures AS f WHERE f.delivery_id = u.last ORDER BY f.id DESC LIMIT 1
@@ -67,9 +67,9 @@ _UNANSWERED = """
     FROM (
         SELECT l.plugin_id, count(*) AS deliveries, max(d.outages) AS tries, max(d.id) AS last
         FROM (
-            SELECT id, lane_id, outages FROM deliveries INDEXED BY deliveries_troubled
+            SELECT id, lane_id, outages, finished - started AS took FROM deliveries INDEXED BY deliveries_troubled
             WHERE state IN (2, 3, 5) AND state = 2 LIMIT ?
-        ) AS d JOIN lanes AS l ON l.id = d.lane_id WHERE d.outages > 1 GROUP BY l.plugin_id
+        ) AS d JOIN lanes AS l ON l.id = d.lane_id WHERE d.outages > 1 OR (d.outages = 1 AND d.took > 10) GROUP BY l.plugin_id
     ) AS u JOIN plugins AS p ON p.id = u.plugin_id JOIN sites AS s ON s.id = p.site_id ORDER BY s.name, p.ordinal, p.name
 """
 
