@@ -128,7 +128,7 @@ def gateway(sandbox: Sandbox) -> Iterator[Gateway]:
 
 @pytest.mark.parametrize("kind", [*ANSWERS, "status-400", "status-413", "refused"])
 def test_whatever_stands_in_the_sites_place_is_a_site_that_does_not_answer(sandbox: Sandbox, gateway: Gateway, kind: str) -> None:
-    log = SiteEventLog(SITE, gateway.url, sandbox.script, sandbox.key, timeout=0.3)
+    log = SiteEventLog(SITE, gateway.url, sandbox.script, sandbox.key, timeout=0.6)
     events = list(sandbox.add_events(3))
     assert [event.id for event in log.read(0, 10).events] == events
     own = {f"status-{status}": says(answer("no", "text/plain", status)) for status in (400, 413)}
@@ -149,7 +149,7 @@ def test_whatever_stands_in_the_sites_place_is_a_site_that_does_not_answer(sandb
 @pytest.mark.parametrize("kind", CONNECTS)
 def test_a_proxy_that_does_not_let_us_through_is_a_site_that_does_not_answer(sandbox: Sandbox, kind: str) -> None:
     with Proxy() as proxy:
-        log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, proxy=f"127.0.0.1:{proxy.port}", timeout=0.3)
+        log = SiteEventLog(SITE, sandbox.url, sandbox.script, sandbox.key, proxy=f"127.0.0.1:{proxy.port}", timeout=0.6)
         proxy.fault = CONNECTS[kind]
         with pytest.raises(SiteError):
             log.newest_id()

@@ -17,7 +17,7 @@ from tests.support.gateway import Fault, Gateway, Proxy, answer, certificate, sa
 from tests.wire.kinds import ANSWERS, CONNECTS, HELLOS
 
 client_hook.patch_imported()
-TIMEOUT = 0.3
+TIMEOUT = 0.6
 CALLS: dict[str, Callable[[Any], object]] = {
     "read": lambda sg: sg.find_one("Task", []),
     "create": lambda sg: sg.create("Note", {"subject": "one", "project": {"type": "Project", "id": 97}}),

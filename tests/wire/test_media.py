@@ -14,7 +14,7 @@ from callsheet.wire import client_hook, deadlines, transient
 from tests.support.gateway import Fault, Gateway, answer, closes, once, resets, says, trickles
 
 client_hook.patch_imported()
-TIMEOUT = 0.3
+TIMEOUT = 1.0
 BYTES = b"jpeg" * 5000
 FORM, PART, FILE = "/upload/upload_file", "/store/part", "/store/file"
 
