@@ -106,6 +106,10 @@ class LogSettings:
     """None: no log file, only stderr."""
     timing: bool = False
     """Write ``<file>.timing``: a line per callback that ran, with its duration and delay."""
+    size: int | None = None
+    """Bytes from which on a log file is rotated before the day is over."""
+    legacy: bool = False
+    """Lines exactly as shotgunEvents writes them: on stderr without the time, and without ids of events and deliveries."""
 
     @property
     def folders(self) -> tuple[str, ...]:

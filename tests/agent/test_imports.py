@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from callsheet.domain.plugin import ImportedFile, PluginImports
+from callsheet.telemetry import Recorder
 from callsheet.workers.local_executor import LocalExecutor
 from tests.support.executor_bench import SITE, Stage, legacy, setup
 
@@ -87,3 +88,12 @@ def test_in_a_shared_worker_each_has_what_the_others_had_imported_before(beside:
     for name in "ab":
         stage.start(name, "import lib.names\n" + legacy("pass"))
     assert imported(stage)["a"] == imported(stage)["b"] != []
+
+
+def test_a_record_says_which_event_and_delivery_it_is_about(stage: Stage, recorder: Recorder) -> None:
+    stage.start("plugin", "import logging\nlogging.getLogger('plugin.plugin').warning('said')\n" + legacy("logger.warning('said')"))
+    run = stage.run("plugin", "callback", "callback")
+    stage.do(run)
+    said = [one.facts["record"] for one in recorder.named("plugin.record") if one.facts["record"]["message"] == "said"]
+    ids = [(one.get("event_id"), one.get("delivery_id")) for one in said]
+    assert ids == [(None, None), *((one.event_id, one.id) for one in run.deliveries)]

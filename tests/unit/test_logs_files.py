@@ -31,7 +31,7 @@ def record(name: str, text: str = "hello", level: int = logging.INFO) -> logging
 def opened(
     folder: Path, mode: Literal[0, 1] = 1, *, file: str | None = "daemon", foreground: bool = False, stderr: io.StringIO
 ) -> LogFiles:
-    return setup(LogSettings(mode=mode, path=folder, file=file), foreground=foreground, stderr=stderr)
+    return setup(LogSettings(mode=mode, path=folder, file=file, legacy=True), foreground=foreground, stderr=stderr)
 
 
 def test_mode_1_has_a_file_for_each_plugin(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_colours_only_on_a_terminal_that_wants_them(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv(variable, value)
-    files = setup(LogSettings(), foreground=True, stderr=(terminal := Terminal()))
+    files = setup(LogSettings(legacy=True), foreground=True, stderr=(terminal := Terminal()))
     files.write(record("engine", "up", logging.ERROR))
     files.close()
 
@@ -306,3 +306,56 @@ def test_warning_of_a_library_in_the_daemon_reaches_the_engine_s_log_until_close
     assert [line.split(" - ", 1)[1] for line in (tmp_path / "daemon").read_text().splitlines()] == [
         "shotgun_api3 - WARNING - old server"
     ]
+
+
+def test_lines_on_stderr_have_their_time_but_for_a_conf(tmp_path: Path) -> None:
+    for colours, stderr in (False, io.StringIO()), (True, Terminal()):
+        files = setup(LogSettings(path=tmp_path, file="daemon"), foreground=True, stderr=stderr)
+        files.write(record("engine", "up\n2026-01-01 forged", logging.WARNING))
+        files.close()
+        level = "\x1b[33mWARNING\x1b[0m" if colours else "WARNING"
+        said = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", "TIME ", stderr.getvalue())
+        assert said == f"TIME {level}:engine:up\n    2026-01-01 forged\n"
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "replaced"])
+def test_a_file_that_somebody_else_rotates_is_opened_anew_at_the_next_line(tmp_path: Path, how: str) -> None:
+    path, away = tmp_path / "daemon", tmp_path / "daemon.1"
+    handler = rotating_file(path)
+    handler.handle(record("engine", "before"))
+    path.rename(away)
+    if how == "removed":
+        away.unlink()
+    if how == "replaced":
+        path.touch()
+    handler.handle(record("engine", "behind"))
+    handler.close()
+    assert path.read_text().endswith("behind\n")
+    assert "before" not in path.read_text()
+    assert how == "removed" or away.read_text().endswith("before\n")
+
+
+def test_a_file_is_rotated_by_size_as_well_and_ten_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "daemon"
+    handler = rotating_file(path, size=200)
+    for number in range(15):
+        handler.handle(record("engine", f"{number} {'x' * 200}"))
+    handler.doRollover()  # the day is over
+    handler.handle(record("engine", "now"))
+    handler.close()
+    (tmp_path / "daemon.timing.2020-01-01").touch()
+
+    rotated = sorted(one.name for one in tmp_path.iterdir() if re.fullmatch(r"daemon\.\d{4}-\d\d-\d\d(\.\d+)?", one.name))
+    assert [name[len("daemon.2020-01-01") :] for name in rotated] == [f".{number:03d}" for number in range(5, 15)]
+    assert [(tmp_path / name).read_text().split(" - ")[3].split()[0] for name in rotated] == [
+        str(number) for number in range(5, 15)
+    ]
+    assert path.read_text().endswith("now\n")
+
+
+def test_a_size_is_no_limit_unless_it_is_set(tmp_path: Path) -> None:
+    handler = rotating_file(tmp_path / "daemon")
+    for _ in range(3):
+        handler.handle(record("engine", "x" * 10**6))
+    handler.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["daemon"]

@@ -29,7 +29,7 @@ KEY = "a-very-secret-key"
 class Log:
     """Lines as a daemon would write them, and what they came to."""
 
-    def __init__(self, folder: Path, level: int = logging.INFO, *, mode: int = 1, several: bool = False) -> None:
+    def __init__(self, folder: Path, level: int = logging.INFO, *, mode: int = 1, several: bool = False, ids: bool = False) -> None:
         self.folder = folder
         self.alarms: list[tuple[str, int, str, PluginKey | None]] = []
         settings = LogSettings(level=level, mode=1 if mode else 0, path=folder, file="daemon")
@@ -38,6 +38,7 @@ class Log:
             self.files,
             level,
             several=several,
+            ids=ids,
             secrets=[KEY],
             alarm=lambda record, plugin: self.alarms.append(_alarm(record, plugin)),
         )
@@ -428,3 +429,20 @@ def test_a_fact_that_anybody_wrote_makes_no_line_of_its_own(log: Log, name: str)
     for line in (line for text in told for line in text.splitlines()):
         assert not line.startswith("2026-11-22"), line
         assert not set("\r\x1b") & set(line)
+
+
+def test_lines_of_the_toml_kind_say_which_event_and_delivery_they_are_about(tmp_path: Path) -> None:
+    log = Log(tmp_path, logging.DEBUG, ids=True)
+    record = {"name": "plugin.a.react", "levelno": logging.INFO, "message": "now\nmore of it", "event_id": 7, "delivery_id": 3}
+    emit("plugin.record", site="studio", plugin="a", record=record)
+    emit("plugin.record", site="studio", plugin="a", record=record | {"message": "about event 75", "delivery_id": None})
+    emit("plugin.record", site="studio", plugin="a", record=record | {"message": "Event 7 came"})
+    emit("plugin.record", site="studio", plugin="a", record={"name": "plugin.a", "message": "of nothing"})
+    assert log.body("plugin.a").splitlines() == [
+        "plugin.a.react - INFO - now [event 7, delivery 3]",
+        "more of it",
+        "plugin.a.react - INFO - about event 75 [event 7]",
+        "plugin.a.react - INFO - Event 7 came [delivery 3]",
+        "plugin.a - INFO - of nothing",
+    ]
+    log.close()

@@ -21,6 +21,7 @@ class _AtWork:
         self._plugin: ContextVar[str] = ContextVar("plugin", default="")
         self._mark: ContextVar[str] = ContextVar("mark", default="")
         self._event: ContextVar[Optional[int]] = ContextVar("event", default=None)
+        self._delivery: ContextVar[Optional[int]] = ContextVar("delivery", default=None)
 
     @property
     def plugin(self) -> str:
@@ -48,6 +49,15 @@ class _AtWork:
     @event.setter
     def event(self, number: Optional[int]) -> None:
         self._event.set(number)
+
+    @property
+    def delivery(self) -> Optional[int]:
+        """The id of the delivery that it handles; of several that are handled together, the last one's. None as above."""
+        return self._delivery.get()
+
+    @delivery.setter
+    def delivery(self, number: Optional[int]) -> None:
+        self._delivery.set(number)
 
 
 at_work = _AtWork()
@@ -91,6 +101,8 @@ class RecordHandler(logging.Handler):
             "pathname": record.pathname,
             "funcName": record.funcName,
             "lineno": record.lineno,
+            "event_id": at_work.event,
+            "delivery_id": at_work.delivery,
         }
 
     def _owner(self, name: str) -> str:

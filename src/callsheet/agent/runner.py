@@ -75,6 +75,7 @@ class Runner:
             self._write(frame(b'{"is":"begun","run":%d}' % run))
             calls = message.get("calls")
             last = self._deliver(message) if calls is None else self._deliver_calls(message, calls)
+        at_work.event = at_work.delivery = None
         self.recalled.discard(run)
         for delivery, name, *_ in message["deliveries"] if self._shows else ():
             self._forget(delivery, name)
@@ -158,7 +159,7 @@ class Runner:
                     taking.remove(place)
             if not taking:
                 return found
-            at_work.event = members[taking[-1]].event["id"]
+            at_work.event, at_work.delivery = members[taking[-1]].event["id"], members[taking[-1]].delivery
             call = callback.prepare([members[place] for place in taking])
             call.run(began)
             outcome = OK
@@ -183,6 +184,7 @@ class Runner:
     def _attempt(self, callback: Callback, event: Dict[str, Any], attempt: int, delivery: int, recorded: float) -> Verdict:
         began = monotonic()  # as the daemon counts, with the wait for a turn
         at_work.mark = ""
+        at_work.event, at_work.delivery = event["id"], delivery
         turn = self._turn(callback)
         if turn is not None:
             turn.acquire()
@@ -196,7 +198,6 @@ class Runner:
                 return looping
             if callback.logger.isEnabledFor(logging.DEBUG):
                 self._plugin.logger.debug("Dispatching event %d to callback %s.", event["id"], callback.name)
-            at_work.event = event["id"]
             try:
                 callback.call(event, attempt, delivery, began)
             finally:

@@ -42,7 +42,7 @@ def build(document: Document, environ: Mapping[str, str], findings: Findings) ->
     return Settings(
         source=document.path.absolute(),
         sites=tuple(SiteSettings(name=name, **_without_login(values)) for name, values in sites.items()),
-        log=LogSettings(**log),
+        log=LogSettings(**log, legacy=document.conf),
         mail=MailSettings(**mail) if mail else None,
         legacy=document.conf,
         secret_variables=frozenset(builder.around.secrets),

@@ -117,6 +117,8 @@ SETTINGS: tuple[Setting, ...] = (
             '"callsheet.log"', conf=("daemon", "logFile")),
     Setting("log", "timing", Flag(only="on"), "Write `<file>.timing`: a line per callback that ran.", "true",
             conf=("daemon", "timing_log")),
+    Setting("log", "size", Size(2**20), "A log file of this size is rotated before the day is over; ten are kept.", '"100MB"',
+            conf=("callsheet", "log_size")),
     Setting("mail", "enabled", Flag(), "false: send no mail, whatever else is said here.", "true", field="-",
             conf=("emails", "enabled")),
     Setting("mail", "server", Text("a host name"), "The SMTP server.", '"smtp.studio.com"', conf=("emails", "server"),

@@ -44,6 +44,7 @@ class Logging:
             self._files,
             settings.log.level,
             several=len(settings.sites) > 1,
+            ids=not settings.log.legacy,
             secrets=secrets,
             alarm=self._mail,
         )

@@ -27,8 +27,12 @@ from callsheet.state_folder import OWN_FILE
 from callsheet.wire.texts import printable
 
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
-DAYS_KEPT = 10
+STDERR_LINE = "%(asctime)s %(levelname)s:%(name)s:%(message)s"
+LEGACY_STDERR_LINE = "%(levelname)s:%(name)s:%(message)s"
+DATED = r"\d{4}-\d\d-\d\d"
+"""How a line begins that has its time, as a pattern."""
+KEPT = 10
+"""Rotated files that are kept of each, whether they were rotated by day or by size."""
 GRACE = 2.0
 """Seconds that what waits to be written gets at the end."""
 QUIET = 60.0
@@ -55,7 +59,11 @@ class LogFiles:
         self._folder = settings.path or Path()
         self._open: dict[Path, DailyFile] = {}
         self._by_plugin: dict[str, tuple[logging.Handler, ...]] = {}
-        self._everywhere = (_stderr_handler(stderr),) if foreground or settings.file is None else ()
+        self._everywhere = (
+            (_stderr_handler(stderr, LEGACY_STDERR_LINE if settings.legacy else STDERR_LINE),)
+            if foreground or settings.file is None
+            else ()
+        )
         self._engine = self._everywhere
         if settings.file is not None:
             try:
@@ -126,7 +134,7 @@ class LogFiles:
         path = self._folder / name
         if path not in self._open:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open[path] = rotating_file(path, self._group)
+            self._open[path] = rotating_file(path, self._group, self._settings.size)
         return self._open[path]
 
 
@@ -140,14 +148,14 @@ def plugin_file_name(plugin: str) -> str:
     return encoded[: _LONGEST_NAME - 13].decode("utf-8", "ignore") + "-" + digest
 
 
-def rotating_file(path: Path, group: int | None = None) -> DailyFile:
-    """A handler for ``path`` that rotates at midnight and keeps ten days. Raises OSError when it can't be opened.
+def rotating_file(path: Path, group: int | None = None, size: int | None = None) -> DailyFile:
+    """A handler for ``path`` that rotates at midnight, and at ``size`` bytes; ten are kept. Raises OSError when it can't be opened.
 
     A log holds what plugins say, and their locals: others may not read it, whatever the umask; the ``group`` of that number may.
     """
-    handler = DailyFile(path, group, when="midnight", backupCount=DAYS_KEPT, encoding="utf-8", errors="backslashreplace")
+    handler = DailyFile(path, group, size, when="midnight", backupCount=KEPT, encoding="utf-8", errors="backslashreplace")
     handler.target = str(path)
-    handler.setFormatter(_Formatter(LINE, r"\d{4}-\d\d-\d\d"))
+    handler.setFormatter(_Formatter(LINE, DATED))
     return handler
 
 
@@ -171,10 +179,13 @@ class _SaysItOnce(logging.Handler):
 
 
 class DailyFile(_SaysItOnce, TimedRotatingFileHandler):
-    """Goes on with the old file when rotating fails; the standard handler would lose every line from then on."""
+    """Goes on with the old file when rotating fails; the standard handler would lose every line from then on. Whoever else moves or
+    removes the file (logrotate) need not say so: the next line opens it anew.
+    """
 
-    def __init__(self, path: Path, group: int | None, **options: Any) -> None:
+    def __init__(self, path: Path, group: int | None, size: int | None, **options: Any) -> None:
         self._group = group
+        self._most = size
         super().__init__(path, **options)
 
     def _open(self) -> Any:
@@ -188,6 +199,42 @@ class DailyFile(_SaysItOnce, TimedRotatingFileHandler):
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
             os.fchmod(descriptor, mode & ~0o007 | (stat.S_IRGRP if self._group is not None else 0))
         return descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record to what stands at the path now."""
+        if self._is_another():
+            self.reopen()
+        super().emit(record)
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's name
+        """Whether the day is over, or the file is large enough."""
+        if super().shouldRollover(record):
+            return True
+        return self._most is not None and self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self._most
+
+    def rotation_filename(self, default_name: str) -> str:
+        """``<file>.<day>``; the next ones of that day have ``.001`` and so on behind it."""
+        same_day = [number for name, number in self._rotated() if name == default_name]
+        return f"{default_name}.{max(same_day) + 1:03d}" if same_day else default_name
+
+    def getFilesToDelete(self) -> list[str]:  # noqa: N802 - logging's name
+        """All but the newest ones."""
+        return [f"{name}.{number:03d}" if number else name for name, number in sorted(self._rotated())[: -self.backupCount]]
+
+    def _rotated(self) -> list[tuple[str, int]]:
+        """The rotated files that there are: path with the day, and number."""
+        path = Path(self.baseFilename)
+        wanted = re.compile(re.escape(path.name) + r"\.\d{4}-\d\d-\d\d(?:\.(\d{3,}))?")
+        found = ((name, wanted.fullmatch(name)) for name in os.listdir(path.parent))  # noqa: PTH208 - names are what is needed
+        return [(str(path.with_name(name.removesuffix(f".{one[1]}"))), int(one[1] or 0)) for name, one in found if one]
+
+    def _is_another(self) -> bool:
+        try:
+            return self.stream is not None and not os.path.samestat(os.fstat(self.stream.fileno()), Path(self.baseFilename).stat())
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):  # a share that is away says nothing of the file
+            return False
 
     def reopen(self) -> None:
         """Close the file; the next line opens what stands at its path then."""
@@ -254,15 +301,15 @@ class _ColourFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         colour = _COLOURS.get(record.levelno)
-        if colour is None or not text.startswith(record.levelname):
+        if colour is None:
             return text
-        return f"\x1b[{colour}m{record.levelname}\x1b[0m{text[len(record.levelname) :]}"
+        return text.replace(f"{record.levelname}:", f"\x1b[{colour}m{record.levelname}\x1b[0m:", 1)
 
 
-def _stderr_handler(stream: TextIO) -> logging.Handler:
+def _stderr_handler(stream: TextIO, line: str) -> logging.Handler:
     handler = _Stderr(stream)
     colours = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    handler.setFormatter((_ColourFormatter if colours else _Formatter)(STDERR_LINE, "[A-Z]+:"))
+    handler.setFormatter((_ColourFormatter if colours else _Formatter)(line, "[A-Z]+:" if line == LEGACY_STDERR_LINE else DATED))
     return handler
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,15 +27,24 @@ Alarm = Callable[[logging.LogRecord, PluginKey | None], None]
 class LogListener:
     """Writes signals to ``files`` from the moment it is made until ``close``.
 
-    ``several``: more than one site is served, so lines name theirs. ``secrets`` are cut out of every line, whoever wrote it.
+    ``several``: more than one site is served, so lines name theirs. ``ids``: lines about an event or a delivery say which.
+    ``secrets`` are cut out of every line, whoever wrote it.
     """
 
     def __init__(
-        self, files: LogFiles, level: int, *, several: bool, secrets: Sequence[str] = (), alarm: Alarm | None = None
+        self,
+        files: LogFiles,
+        level: int,
+        *,
+        several: bool,
+        ids: bool = False,
+        secrets: Sequence[str] = (),
+        alarm: Alarm | None = None,
     ) -> None:
         self._files = files
         self._level = level
         self._several = several
+        self._ids = ids
         self._secrets = tuple(one for one in secrets if len(one) >= SHORTEST_SECRET)
         self._alarm = alarm
         self._output = OutputThrottle()
@@ -63,7 +73,7 @@ class LogListener:
         record = logging.LogRecord(name, line.level, facts.get("path") or "callsheet", 0, line.text, None, None, signal)
         if at is not None:
             _date(record, at)
-        self._write(record, facts.get("site"), plugin)
+        self._write(record, facts, plugin)
 
     def close(self) -> None:
         """Stop listening; say what is still folded."""
@@ -75,7 +85,8 @@ class LogListener:
         facts = signal.facts
         if signal.name == "plugin.record":  # its level was decided in the worker, where the plugin may have changed it
             record = record_from_worker(facts["record"], facts["plugin"])
-            self._write(record, facts.get("site"), None if record.name == ENGINE else facts["plugin"])
+            where = {"site": facts.get("site"), **{name: facts["record"].get(name) for name in ("event_id", "delivery_id")}}
+            self._write(record, where, None if record.name == ENGINE else facts["plugin"])
         elif signal.name == "plugin.output":
             for text in self._output.admit(facts, signal.at):
                 self.say(Line(logging.INFO, text, PLUGIN), facts, signal.name, signal.at)
@@ -86,7 +97,10 @@ class LogListener:
             if line is not None:
                 self.say(line, facts, signal.name, signal.at)
 
-    def _write(self, record: logging.LogRecord, site: str | None, plugin: str | None) -> None:
+    def _write(self, record: logging.LogRecord, facts: Mapping[str, Any], plugin: str | None) -> None:
+        site = facts.get("site")
+        if self._ids:
+            record.msg = _with_ids(record.msg, facts)
         for secret in self._secrets:
             if secret in record.msg:
                 record.msg = record.msg.replace(secret, "***")
@@ -95,6 +109,15 @@ class LogListener:
         self._files.write(record, plugin)
         if record.levelno >= logging.ERROR and self._alarm is not None:
             self._alarm(record, None if plugin is None else PluginKey(site or "", plugin))
+
+
+def _with_ids(text: str, facts: Mapping[str, Any]) -> str:
+    """The text, its first line followed by the event and the delivery that it is about and does not name."""
+    first, *rest = text.split("\n", 1)
+    named = {"event": facts.get("event_id"), "delivery": facts.get("delivery_id")}
+    told = [f"{what} {number}" for what, number in named.items() if type(number) is int]
+    missing = [one for one in told if re.search(rf"\b{one}\b", first, re.IGNORECASE) is None]
+    return "\n".join([f"{first} [{', '.join(missing)}]", *rest]) if missing else text
 
 
 def _in_one_line(facts: Mapping[str, Any]) -> dict[str, Any]:

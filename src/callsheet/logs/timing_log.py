@@ -25,7 +25,7 @@ class TimingLog:
     def __init__(self, settings: LogSettings, *, group: int | None = None) -> None:
         """Open ``<file>.timing`` beside the log file, for the same to read. Raises OSError when it can't be opened."""
         self.path = (settings.path or Path()) / f"{settings.file}.timing"
-        self._handler = rotating_file(self.path, group)
+        self._handler = rotating_file(self.path, group, settings.size)
         self._queue = BackgroundLog("the timing log", self._write)
         subscribe(self._on_settled, "delivery.settled")
 

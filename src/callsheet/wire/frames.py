@@ -77,7 +77,8 @@ The worker says::
         with one reported before. What is not reported of a call is to be called again. "timeout": it was a coroutine, and was
         cancelled shortly before its deadline, at which the daemon kills the worker.
     {"is": "ended", "run": int}                           nothing more comes of that run; what was not reported was not begun
-    {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno"}
+    {"is": "record", "plugin", "name", "levelno", "levelname", "message", "created", "pathname", "funcName", "lineno",
+     "event_id": int|null, "delivery_id": int|null}
         A log record; "message" includes the text of an exception. "plugin" is whose it is, as far as that can be told.
     {"is": "emails", "plugin": str, "emails": true|false|[address, ...]}
         Whom the plugin wants mails to go to: the configured addresses, nobody, these.

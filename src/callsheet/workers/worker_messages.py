@@ -235,6 +235,8 @@ def record(message: Mapping[str, Any], since: float = 0.0) -> dict[str, Any]:
         "levelno": checks.is_whole(message.get("levelno"), 0, 1000),
         "lineno": checks.is_whole(message.get("lineno"), 0),
         "created": created == _times(created, created, since)[0],
+        "event_id": checks.is_whole(message.get("event_id")),
+        "delivery_id": checks.is_whole(message.get("delivery_id"), 1),
     }
     kept = {name: message[name] for name, good in known.items() if good}
     for name in ("name", "levelname", "pathname", "funcName"):
