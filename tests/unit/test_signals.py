@@ -28,6 +28,8 @@ heard = []
 with signals.acting(lambda number: heard.append(number.name)):
     kill(signal.SIGHUP)
 kill(signal.SIGTERM, signal.SIGHUP, signal.SIGTERM)
+# On its way out the interpreter gives every signal but ignored ones its default action back.
+assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 print(*heard)
 """
     assert outcome(code) == (0, "SIGTERM SIGHUP SIGTERM SIGHUP\n")
