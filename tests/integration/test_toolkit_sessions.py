@@ -591,6 +591,65 @@ def test_a_plugin_that_met_an_outage_in_a_session_is_loaded_there_again(studio: 
     assert report.failure is None, report.failure
 
 
+HOSTED_HEAD = """
+def registerCallbacks(reg):
+    reg.registerCallback("script", "script-key", callback, stopOnError=False)
+def callback(sg, logger, event, args):
+"""
+HEADS = {
+    "libraries of the core": "from tank_vendor import yaml, shotgun_api3; import tank_vendor.six",
+    "an exception to derive from": "class Mine(sgtk.TankError):\n    pass\ntry:\n    raise Mine('x')\nexcept sgtk.TankError: pass",
+    "exceptions to catch": "try:\n    raise OSError\nexcept (sgtk.TankError, sgtk.platform.TankEngineInitError, OSError): pass",
+    "text": "import os, re, logging\nplace = os.path.join(sgtk.platform.constants.X, 'y') + sgtk.util.sep + '%s' % sgtk.x\n"
+    "re.compile(sgtk.x); logging.getLogger(sgtk.platform.name); open(os.devnull, 'w').write(sgtk.y)",
+    "a class of Qt": "from sgtk.platform.qt import QtCore\nclass Window(QtCore.QObject):\n    done = QtCore.Signal(int)",
+    "a block": "with sgtk.LogManager().supress(): pass",
+    "a method called as text's are": "found = sgtk.shotgun.find('Shot', [['id', 'is', 1]]); sgtk.templates.index(2, 3, 4)",
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_hosted_plugin_may_do_a_lot_with_toolkit_at_its_head(head: str, studio: Studio) -> None:
+    stage = studio.stage(hosted=("where",))
+    manifest = stage.start("where", f"import sgtk\n{HEADS[head]}\n{HOSTED_HEAD}    pass\n")
+    assert manifest.problem is None, manifest.problem
+
+
+@pytest.mark.parametrize("where", ["import", "register"])
+def test_what_fails_with_the_stand_in_says_where_to_import_the_real_one(where: str, studio: Studio) -> None:
+    stage = studio.stage(hosted=("where",))
+    fails = "int(sgtk.platform.LIMIT)"
+    text = {
+        "import": f"import sgtk\nlimit = {fails}\n{HOSTED_HEAD}    pass\n",
+        "register": f"import sgtk\ndef registerCallbacks(reg):\n    {fails}\n",
+    }
+    manifest = stage.start("where", text[where])
+    assert manifest.problem is not None
+    assert "Import them inside the function that needs them" in manifest.problem
+    assert "ValueError" in manifest.problem
+
+
+def test_a_session_can_import_what_the_studio_has_on_its_python_path(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = studio.project("moth")
+    path = studio.installation.localized(project, OLD)
+    tools, core = studio.folder / "tools", NEW.put(studio.folder / "another_core") / "python"
+    tools.mkdir()
+    (tools / "studio_tools.py").write_text("NAME = 'tools'\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(core), str(tools)]))
+    stage = studio.stage(hosted=("where",))
+    stage.start(
+        "where",
+        HOSTED_HEAD
+        + """
+    import sgtk, studio_tools
+    raise ValueError(studio_tools.NAME + " " + sgtk.__file__)
+""",
+    )
+    (report,) = stage.do(of(stage, project))
+    assert report.failure is not None
+    assert report.failure.text.startswith(f"tools {path}")
+
+
 CALLS = """
 import os, threading
 from callsheet import on
@@ -928,11 +987,6 @@ def publish(name="direct"):
     thread.start()
     thread.join()
 """
-LEGACY = """
-def registerCallbacks(reg):
-    reg.registerCallback("script", "script-key", callback, stopOnError=False)
-def callback(sg, logger, event, args):
-"""
 BROWSER = "6c1f2a40-0000-11f0-9a3e-0242ac110002"
 
 
@@ -951,10 +1005,10 @@ def events_of_publishes(studio: Studio) -> list[Event]:
         ('@on("*", toolkit=True, batch=5)\ndef callback(all): publish()', False),
         ('@on("*", toolkit=True, settle=0.01)\ndef callback(ctx): publish()', False),
         ('@on("*")\ndef callback(ctx): session(ctx.project).call(publish)', False),
-        (LEGACY + "    session(event['project']).call(publish)", False),
-        (LEGACY + "    publish()", True),
+        (HOSTED_HEAD + "    session(event['project']).call(publish)", False),
+        (HOSTED_HEAD + "    publish()", True),
         (
-            LEGACY + "    thread = threading.Thread(target=lambda: session(event['project']).call(publish))\n"
+            HOSTED_HEAD + "    thread = threading.Thread(target=lambda: session(event['project']).call(publish))\n"
             "    thread.start(); thread.join()",
             False,
         ),
@@ -997,7 +1051,7 @@ def test_a_hosted_plugin_hands_a_users_session_on_to_what_toolkit_writes_where_t
     project = studio.project("moth")
     studio.installation.localized(project, NEW)
     stage = studio.stage(hosted=("where",), use_session_uuid=True)
-    stage.start("where", PUBLISHING + LEGACY + "    publish()")
+    stage.start("where", PUBLISHING + HOSTED_HEAD + "    publish()")
     chain = Signature(SITE, "other").mark()
 
     for session_uuid in (BROWSER, chain):

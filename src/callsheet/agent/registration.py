@@ -188,7 +188,7 @@ class Plugin:
             return loader.load(self.path)
         except BaseException as error:  # noqa: BLE001 - sys.exit at import is trouble of this plugin, like any other
             text = told_of_plugin(error, self.path, 2)
-            cure = python2.explain(error, self.path)
+            cure = python2.explain(error, self.path) or _hint(error)
             raise LoadError(
                 f"Could not load the plugin at {self.path}.\n\n" + (f"{cure}\n\n{text}" if cure else text),
                 where="import",
@@ -215,8 +215,10 @@ class Plugin:
             function(Registrar(self.logger, self._add_legacy, self._set_emails, lambda: self._slots is not None))
         except BaseException as error:  # noqa: BLE001 - as above
             text = told_of_plugin(error, self.path, 1, place=place_of(function))
+            cure = _hint(error)
             raise LoadError(
-                f"Error running register callback function from plugin at {self.path}.\n\n{text}",
+                f"Error running register callback function from plugin at {self.path}.\n\n"
+                + (f"{cure}\n\n{text}" if cure else text),
                 where="register",
                 level="CRITICAL",
                 logger="engine",
@@ -322,6 +324,12 @@ class Plugin:
 
     def _set_emails(self, emails: Any) -> None:
         self._say({"is": "emails", "plugin": self.name, "emails": emails})
+
+
+def _hint(error: BaseException) -> str:
+    """What may be wrong where a stand-in takes the place of Toolkit; "" elsewhere."""
+    stub: Any = sys.modules.get("callsheet.agent.toolkit.sgtk_stub")
+    return str(stub.hint(error)) if stub is not None else ""
 
 
 def _site_failed(path: str, calls: List[str]) -> str:

@@ -10,10 +10,10 @@ DROPPED = (
     "SHOTGUN_PIPELINE_CONFIGURATION_ID",
     "SHOTGUN_SITE",
     "SGTK_EXT_CONFIG_DATA",
-    "PYTHONPATH",  # another core may be in there, or a library that the core brings itself
     "PYTHONHOME",
 )
 _DROPPED_FAMILIES = ("SHOTGUN_ENTITY_",)
+_PREFERENCES = ("SGTK_PREFERENCES_LOCATION", "SGTK_DESKTOP_CONFIG_LOCATION")
 _CACHE = "SHOTGUN_BUNDLE_CACHE_PATH"
 _FALLBACKS = "SHOTGUN_BUNDLE_CACHE_FALLBACK_PATHS"
 
@@ -29,7 +29,8 @@ def environment(
 ) -> Dict[str, str]:
     """All of a process's environment: ``base`` without what would mislead a core, and what keeps it apart from its likes.
 
-    ``home``: a folder for this process alone; several that prepare a configuration in one home break each other's work.
+    ``home``: a folder for this process alone; several that prepare a configuration in one home break each other's work. What the
+    user has in the place of that (``toolkit.ini``) is named. Of ``PYTHONPATH`` only what has a core in it is left out.
     ``downloads``: the bundle cache to which the bundles of a distributed configuration are downloaded; the user's is read as well.
     ``use_bundle_cache``: a centralized configuration whose bundles are there, and not in ``install`` beside its core.
     A ``SHOTGUN_BUNDLE_CACHE_PATH`` of ``base`` stays as it is, and is never set without need: a core puts it before all else.
@@ -38,6 +39,13 @@ def environment(
     """
     made = {name: value for name, value in base.items() if name not in DROPPED and not name.startswith(_DROPPED_FAMILIES)}
     made["SHOTGUN_HOME"] = home
+    searched = [one for one in base.get("PYTHONPATH", "").split(os.pathsep) if one and not _has_core(one)]
+    made.pop("PYTHONPATH", None)
+    if searched:
+        made["PYTHONPATH"] = os.pathsep.join(searched)
+    preferences = None if any(base.get(name) for name in _PREFERENCES) else _preferences(base)
+    if preferences:
+        made[_PREFERENCES[0]] = preferences
     if not made.get(_CACHE):
         if downloads:
             made[_CACHE] = downloads
@@ -53,9 +61,26 @@ def environment(
 
 
 def user_bundle_cache(base: Mapping[str, str]) -> str:
-    """Where a core keeps bundles for a user with this environment: below ``SHOTGUN_HOME``, else where the system has its caches."""
-    home = base.get("HOME") or os.path.expanduser("~")
+    """Where a core keeps bundles for a user with this environment."""
+    return os.path.join(_of_user(base, "Caches"), "bundle_cache")
+
+
+def _preferences(base: Mapping[str, str]) -> Optional[str]:
+    """The user's ``toolkit.ini``, or what went before it; None where there is none."""
+    below = "preferences" if sys.platform != "darwin" or base.get("SHOTGUN_HOME") else ""
+    places = [os.path.join(_of_user(base, "Preferences"), below, "toolkit.ini")]
+    places.append(os.path.join(_of_user({**base, "SHOTGUN_HOME": ""}, "Caches"), "desktop", "config", "config.ini"))
+    return next((one for one in places if os.path.exists(one)), None)
+
+
+def _of_user(base: Mapping[str, str], library: str) -> str:
+    """The folder of Toolkit's things: ``SHOTGUN_HOME``, else what the system has for a user; on macOS one in each ``library``."""
     named = base.get("SHOTGUN_HOME")
     if named:
-        return os.path.join(os.path.abspath(os.path.expanduser(os.path.expandvars(named))), "bundle_cache")
-    return os.path.join(home, *(("Library", "Caches", "Shotgun") if sys.platform == "darwin" else (".shotgun",)), "bundle_cache")
+        return os.path.abspath(os.path.expanduser(os.path.expandvars(named)))
+    home = base.get("HOME") or os.path.expanduser("~")
+    return os.path.join(home, "Library", library, "Shotgun") if sys.platform == "darwin" else os.path.join(home, ".shotgun")
+
+
+def _has_core(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, name + end)) for name in ("sgtk", "tank", "tank_vendor") for end in ("", ".py"))
