@@ -92,11 +92,13 @@ _errors: Dict[str, Any] = {}
 
 
 class _Finder:
-    """Finds ``sgtk`` and all that is said to be below it."""
+    """Finds ``sgtk`` and all that is said to be below it; below a real one, which ``import_sgtk`` may bring, it finds nothing."""
 
     @staticmethod
     def find_spec(name: str, _path: Any = None, _target: Any = None) -> Any:
-        if name.split(".", maxsplit=1)[0] not in NAMES:
+        parent = name.rpartition(".")[0]
+        known = isinstance(sys.modules.get(parent), SgtkStub) if parent else name in NAMES
+        if not known:
             return None
         return importlib.util.spec_from_loader(name, _Finder, is_package=True)  # type: ignore[arg-type] # has what is needed
 

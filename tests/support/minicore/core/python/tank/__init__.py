@@ -18,6 +18,12 @@ if "TANK_CURRENT_PC" not in os.environ:
 
 import tank_vendor
 
+try:  # as real ones do with what not every Python needs
+    from tank_vendor import not_in_every_version as _extra
+except ImportError:
+    _extra = None
+PATIENCE = (_extra.SECONDS if _extra else 10) - 1
+
 from .log import LogManager
 from . import util
 from . import authentication
