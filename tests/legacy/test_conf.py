@@ -104,7 +104,7 @@ subject: [SG]
                 retries=7,
             ),
         ),
-        log=LogSettings(level=10, mode=1, path=tmp_path / "logs", file="engine", timing=True),
+        log=LogSettings(level=10, mode=1, path=tmp_path / "logs", file="engine", timing=True, legacy=True),
         mail=MailSettings(
             server="smtp",
             sender="a@b.c",

@@ -15,7 +15,7 @@ from tests.support.traces import noting
 
 LONGEST_PAUSE = 0.2
 TIMEOUT = 0.3
-ATTEMPTS = re.compile(r"^(\w+):engine:Unable to connect to SG \(attempt (\d+) of (\d+)\): (.*)$", re.MULTILINE)
+ATTEMPTS = re.compile(r"^(?:\S+ \S+ )?(\w+):engine:Unable to connect to SG \(attempt (\d+) of (\d+)\): (.*)$", re.MULTILINE)
 FAULTS: dict[str, tuple[Callable[[Sandbox], object], str]] = {
     "slow": (lambda site: site.faults.slow(TIMEOUT * 3), "timed out"),
     "500": (lambda site: site.faults.status(500), "HTTP 500"),

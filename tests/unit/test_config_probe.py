@@ -294,6 +294,7 @@ def test_check_gives_facts_as_json(toml: Path) -> None:
                 "script": "event_daemon",
                 "newest": 4711,
                 "problem": None,
+                "doubts": [],
                 "missing": [],
                 "plugins": [{"plugin": name, "path": f"{toml.parent}/plugins/{name}.py"} for name in ("a", "b")],
                 "left_out": [
