@@ -130,7 +130,7 @@ def _short(value: Any) -> str:
 
 
 def _of_row(reason: Reason, row: DeliveryRow, site: SiteState, config: str, now: float) -> str:
-    failed = f"{row.failure.kind}: {first_line(row.failure.text)}" if row.failure else ""
+    failed = _failed(row)
     show = f"`{command('deliveries', config, str(row.id))}` shows more."
     match row.state:
         case State.DONE:
@@ -154,6 +154,11 @@ def _of_row(reason: Reason, row: DeliveryRow, site: SiteState, config: str, now:
     return text
 
 
+def _failed(row: DeliveryRow) -> str:
+    """Why it failed last, in the middle of a sentence."""
+    return f"{row.failure.kind}: {first_line(row.failure.text).rstrip('.')}" if row.failure else ""
+
+
 def _for_what(reason: Reason, row: DeliveryRow, site: SiteState) -> str:
     held = site.holds.get(row.plugin, frozenset())
     if None in held or row.lane in held:
@@ -161,7 +166,7 @@ def _for_what(reason: Reason, row: DeliveryRow, site: SiteState) -> str:
     first = reason.ahead
     if first is None:
         return "for its turn: it comes next in its lane"
-    text = f" ({first.failure.kind}: {first_line(first.failure.text)})" if first.failure and first.state != State.RUNNING else ""
+    text = f" ({_failed(first)})" if first.failure and first.state != State.RUNNING else ""
     return f"behind delivery {first.id} of event {first.event_id} in its lane {row.lane}, which is {first.state.word}{text}"
 
 
