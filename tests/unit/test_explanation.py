@@ -185,3 +185,9 @@ def test_what_happened_is_one_line() -> None:
     assert what_happened(event(HERE, meta=meta)) == (
         'Shotgun_Task_Change, Task Anim (id 14), sg_status_list: "ip" -> "fin", by Artist, in Demo, at 2026-11-22T03:40:10Z'
     )
+
+
+@pytest.mark.parametrize("created_at", ["no time", "2026-13-45T00:00:00Z", None])
+def test_a_delivery_of_an_event_whose_time_can_not_be_read_is_told_without_its_lag(created_at: str | None) -> None:
+    what = known(plugin(callback()), about=event(HERE, created_at=created_at), rows=[row(State.DONE)])
+    assert said(what) == "done at attempt 1, took 2 s."

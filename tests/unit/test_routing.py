@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from callsheet.domain.callback import AttributeRule, Callback, CallbackKey, Links, PluginKey, Rule
 from callsheet.domain.event import Event
-from callsheet.policy.routing import Routes, admits, means
+from callsheet.policy.routing import Routes, admits, means, refusal
 from callsheet.wire.causality import Signature
 from tests.support.events import ENTITIES, SITE, callback, event
 
@@ -170,3 +170,35 @@ def test_what_a_plugin_caused_itself_is_not_for_it_and_is_counted(cause: Event, 
         found = Routes([callback(ignore_own=wanted, script="daemon"), other]).route(cause, count)
         assert [one.callback.name for one in found] == ([] if left_out else ["react"])
         assert count == ({"plugin": 1} if left_out else {})
+
+
+MARKED = {"session_uuid": Signature(SITE, "plugin").mark(), "user": {"type": "ApiUser", "id": 1, "name": "daemon 1.0"}}
+BY_SCRIPT = {"user": {"type": "ApiUser", "id": 1, "name": "daemon 1.0"}}
+
+
+@pytest.mark.parametrize("data", [{}, {"attribute_name": None}, {"project": None}, {"entity": None, "meta": {}}, MARKED, BY_SCRIPT])
+@pytest.mark.parametrize("event_type", ["Shotgun_Task_Change", "Shotgun_Shot_New"])
+@pytest.mark.parametrize("ignore_own", [False, True, "script"])
+@pytest.mark.parametrize(
+    "only",
+    [
+        {},
+        {"project": Links(names=frozenset({"Demo"}))},
+        {"user": Links(ids=frozenset({24}))},
+        {"entity": Links(ids=frozenset({14}))},
+    ],
+)
+@pytest.mark.parametrize("attributes", [None, ("sg_status_list",), ("code",)])
+@pytest.mark.parametrize("types", [(), ("Shotgun_Task_Change",)])
+def test_a_refusal_is_given_exactly_where_there_is_no_delivery(
+    *,
+    data: dict[str, Any],
+    event_type: str,
+    ignore_own: Any,
+    only: dict[str, Links],
+    attributes: tuple[str, ...] | None,
+    types: tuple[str, ...],
+) -> None:
+    asking = callback("react", *types, attributes=attributes, only=only, ignore_own=ignore_own, script="daemon")
+    happened = event(1, event_type, **data)
+    assert (refusal(asking, happened, {"daemon"}) is None) == bool(Routes([asking]).route(happened))

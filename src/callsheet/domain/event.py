@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +50,15 @@ class Event:
     def meta(self) -> Mapping[str, Any]:
         """The event's ``meta`` as a mapping; a site may send it as JSON text, or not at all."""
         return event_facts.meta_of(self.data)
+
+    @property
+    def made_at(self) -> float | None:
+        """When the event was made, in epoch seconds (a time without a zone is in UTC); None for a time that can't be read."""
+        try:
+            made = datetime.fromisoformat(str(self.data["created_at"]))
+            return (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
+        except (KeyError, ValueError, OverflowError):
+            return None
 
     @property
     def entity(self) -> Entity | None:

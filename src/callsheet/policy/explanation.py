@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from callsheet.domain.callback import Callback
@@ -125,13 +124,9 @@ def _of_row(known: Known, row: DeliveryRow) -> Reason:
 
 def _lag(event: Event | None, row: DeliveryRow) -> float | None:
     """Seconds from the event to the start of its last try; None where one of the times is not known."""
-    if event is None or row.started_at is None:
+    if event is None or event.made_at is None or row.started_at is None:
         return None
-    try:
-        made = datetime.fromisoformat(str(event.data["created_at"]))
-    except (KeyError, ValueError):
-        return None
-    return row.started_at - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
+    return row.started_at - event.made_at
 
 
 def _absent(known: Known) -> Reason:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from callsheet.domain.event import Event
 from callsheet.domain.reading import Gap
@@ -90,11 +89,8 @@ def expire(gaps: Iterable[Gap], clock: float, cursor: int) -> tuple[tuple[Gap, .
 
 def age(event: Event, now: float) -> float:
     """Seconds since the event was made; 0 for a time that can't be read, so that its gap is waited for."""
-    try:
-        made = datetime.fromisoformat(str(event.data["created_at"]))
-        return now - (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return 0.0
+    made = event.made_at
+    return 0.0 if made is None else now - made
 
 
 def _fill(gaps: list[Gap], event_id: int) -> tuple[list[str | None], list[Gap]]:

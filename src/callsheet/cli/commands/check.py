@@ -102,8 +102,7 @@ def _doubts(site: SiteSettings, state: Path) -> tuple[str, ...]:
         return ()
     with closing(SqliteLedger(state / LEDGER, create=False)) as ledger:
         plugins = [one for one in ledger.plugins(site.name) if one.state is PluginState.READY]
-    client = SiteClient(site.full_url, site.script, site.key.reveal(), proxy=site.proxy, ca=site.ca_file, timeout=site.timeout)
-    with closing(SiteSchema(client, None)) as source:
+    with closing(SiteSchema(SiteClient.of(site), None)) as source:
         try:
             schema = source.read(entities(callback for one in plugins for callback in one.callbacks))
         except SiteError as error:
